@@ -1,0 +1,47 @@
+/* arena.h - memory that lives exactly as long as one request.
+ *
+ * Allocate freely, free nothing, drop everything at once with arena_free().
+ * Not thread-safe: a request, and so its arena, belongs to one thread at a
+ * time. A budget may be shared by many arenas of many threads. */
+#ifndef BASE_ARENA_H
+#define BASE_ARENA_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+
+#include "base/error.h"
+
+/* A ceiling that several arenas share: the memory of all requests together. */
+struct memory_budget {
+    size_t limit;         /* bytes; set once, before the first arena */
+    _Atomic size_t spent; /* bytes of all blocks now held */
+};
+
+struct arena_block;
+
+struct arena {
+    struct arena_block *blocks;
+    size_t used;                  /* bytes handed out so far */
+    size_t limit;                 /* ceiling on `used`: the memory of one request */
+    struct memory_budget *budget; /* borrowed; NULL: this arena has no company */
+};
+
+#define ARENA_ALIGNMENT 64 /* one cache line, one AVX-512 register */
+
+/* Takes no memory yet. `budget` may be NULL and must outlive the arena. */
+void arena_init(struct arena *a, size_t limit, struct memory_budget *budget);
+
+/* Gives everything back; the arena is then empty and may be used again. */
+void arena_free(struct arena *a);
+
+/* Room for `count` items of `size` bytes, uninitialised and aligned to
+ * ARENA_ALIGNMENT; owned by the arena. Zero items give a valid pointer. NULL,
+ * with `e` set to ERROR_OUT_OF_MEMORY, when the limit or the shared budget is
+ * spent or the system has no memory. */
+MUST_USE void *arena_alloc(struct arena *a, size_t count, size_t size, struct error *e);
+
+/* Gives back the end of the newest allocation, `room`: of its `had` bytes only
+ * `kept` stay. A no-op for an older allocation. */
+void arena_shrink(struct arena *a, void *room, size_t had, size_t kept);
+
+#endif

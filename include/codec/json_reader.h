@@ -1,0 +1,100 @@
+/* json_reader.h - a strict pull reader for RFC 8259.
+ *
+ * The caller asks for what it expects and the reader walks the text once; no
+ * tree is built. Strict: UTF-8 without BOM, no duplicate members (compared
+ * unescaped), no trailing data, depth at most JSON_MAX_DEPTH, at most
+ * JSON_MAX_MEMBERS members an object. Two kinds of failure:
+ *   not JSON: ERROR_INVALID_JSON, path "", message with line, column and byte
+ *             offset, counted from 1, 1 and 0;
+ *   not what was asked for: ERROR_INVALID_INPUT with the pointer of `at`.
+ * A failure leaves the reader unusable. */
+#ifndef CODEC_JSON_READER_H
+#define CODEC_JSON_READER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/field.h"
+
+enum { JSON_MAX_DEPTH = 16, JSON_MAX_MEMBERS = 128 };
+
+enum json_kind {
+    JSON_KIND_END, /* no more text */
+    JSON_KIND_OBJECT,
+    JSON_KIND_ARRAY,
+    JSON_KIND_STRING,
+    JSON_KIND_NUMBER,
+    JSON_KIND_BOOLEAN,
+    JSON_KIND_NULL,
+    JSON_KIND_OTHER /* a byte that begins no value */
+};
+
+/* Text inside the document, or in the arena when it held escapes; valid UTF-8;
+ * not terminated by a zero. */
+struct json_text {
+    const char *bytes;
+    size_t length;
+};
+
+struct json_reader {
+    const char *begin, *at, *end; /* borrowed */
+    struct arena *arena;          /* for unescaped strings */
+    size_t depth;
+};
+
+void json_reader_init(struct json_reader *r, const char *text, size_t length,
+                      struct arena *arena);
+
+/* What the next value is, judged by its first byte; skips blanks. */
+enum json_kind json_reader_peek(struct json_reader *r);
+
+/* The word for a message: "a string", "an array", "null" ... */
+const char *json_kind_name(enum json_kind kind);
+
+/* Objects: begin, then member until *found is false (the brace was eaten).
+ * json_members remembers the names seen, to refuse duplicates. */
+struct json_members {
+    size_t count;
+    struct json_text name[JSON_MAX_MEMBERS];
+};
+MUST_USE bool json_reader_object(struct json_reader *r, const struct field *at,
+                                 struct json_members *m, struct error *e);
+MUST_USE bool json_reader_member(struct json_reader *r, struct json_members *m,
+                                 struct json_text *name, bool *found, struct error *e);
+
+/* Arrays: begin, then element until *found is false (the bracket was eaten).
+ * `*count` starts at 0 and counts the elements found. */
+MUST_USE bool json_reader_array(struct json_reader *r, const struct field *at,
+                                struct error *e);
+MUST_USE bool json_reader_element(struct json_reader *r, size_t *count, bool *found,
+                                  struct error *e);
+
+/* Scalars. A number outside float32 or not whole is ERROR_INVALID_INPUT. */
+MUST_USE bool json_reader_float(struct json_reader *r, const struct field *at,
+                                float *out, struct error *e);
+MUST_USE bool json_reader_double(struct json_reader *r, const struct field *at,
+                                 double *out, struct error *e);
+MUST_USE bool json_reader_size(struct json_reader *r, const struct field *at,
+                               size_t *out, struct error *e);
+MUST_USE bool json_reader_boolean(struct json_reader *r, const struct field *at,
+                                  bool *out, struct error *e);
+MUST_USE bool json_reader_string(struct json_reader *r, const struct field *at,
+                                 struct json_text *out, struct error *e);
+MUST_USE bool json_reader_null(struct json_reader *r, const struct field *at,
+                               struct error *e);
+
+/* Walks over any value, checking all of its syntax. */
+MUST_USE bool json_reader_skip(struct json_reader *r, struct error *e);
+
+/* Only blanks may follow the document. */
+MUST_USE bool json_reader_finish(struct json_reader *r, struct error *e);
+
+/* Is the whole text one JSON value? ERROR_INVALID_JSON where not. Used where a
+ * request is refused for what it says, so that what is not JSON is called so. */
+MUST_USE bool json_check(const char *text, size_t length, struct arena *arena,
+                         struct error *e);
+
+bool json_text_is(struct json_text text, const char *word);
+
+#endif

@@ -1,0 +1,39 @@
+/* number.h - JSON numbers to float32 and back, exact in both directions. */
+#ifndef CODEC_NUMBER_H
+#define CODEC_NUMBER_H
+
+#include <stddef.h>
+
+#include "base/error.h"
+
+enum {
+    NUMBER_MAX_DIGITS = 9,  /* significant digits that tell any two float32 apart */
+    NUMBER_MAX_BYTES = 15,  /* longest text number_write() makes: -1.17549435e-38 */
+    NUMBER_MAX_TOKEN = 1024 /* longest number text that is read */
+};
+
+enum number_status {
+    NUMBER_OK,
+    NUMBER_MALFORMED,
+    NUMBER_TOO_LONG,
+    NUMBER_OUT_OF_RANGE
+};
+
+/* Reads one number of RFC 8259 grammar from [*at, end) and moves *at behind
+ * it (on failure: to the byte that is wrong, or the number's first byte when
+ * it is out of range). Correctly rounded to nearest, ties to even; the sign of
+ * -0 and denormals are kept; underflow gives 0 or a denormal; what would round
+ * to infinity is NUMBER_OUT_OF_RANGE. Independent of the locale. */
+enum number_status number_read_float(const char **at, const char *end, float *out);
+enum number_status number_read_double(const char **at, const char *end, double *out);
+
+/* Writes the shortest text that reads back as the same float32 (of those the
+ * nearest to it); finite values only. `out` has room for NUMBER_MAX_BYTES.
+ * Returns the length; no terminating zero. -0 is "-0". */
+size_t number_write(float value, char *out);
+
+/* The same with at most `digits` (1 to 9) significant digits, correctly
+ * rounded, trailing zeros dropped. */
+size_t number_write_digits(float value, unsigned digits, char *out);
+
+#endif

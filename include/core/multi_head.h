@@ -1,0 +1,81 @@
+/* multi_head.h - a whole attention layer as steps of independent tasks.
+ *
+ * Vaswani et al., "Attention Is All You Need" (2017), section 3.2; grouped
+ * heads after Ainslie et al., "GQA" (2023). What is computed is written down in
+ * attention.h; here it is validated once and planned:
+ *
+ *     project   Q, K, V = X wq + bq, C wk + bk, C wv + bv     a block of rows each
+ *     pack      keys laid out for the kernel                  a key head each
+ *     attend    scores, softmax, weights V                    tiles
+ *     output    heads joined, wo + bo                         a block of rows each
+ *
+ * Tasks of one step share nothing and may run in any order on any thread; a
+ * step starts when the one before is complete. Where a task begins and ends
+ * depends on the problem alone, so the answer's bits do not depend on how many
+ * threads there are, nor on what else is in the batch. */
+#ifndef CORE_MULTI_HEAD_H
+#define CORE_MULTI_HEAD_H
+
+#include "base/arena.h"
+#include "core/attention_input.h"
+
+struct multi_head; /* lives in the arena it was planned in */
+
+/* What comes back for one sequence of the batch. NULL where not asked for. */
+struct sequence_result {
+    size_t T, S;
+    const float *output; /* [T][width], or [H][T][dv] when `split_heads` */
+    const float *maps;   /* [map_heads][T][S], or [T][S] for the mean */
+    const float *lse;    /* [H][T]; -INFINITY for an empty row */
+    const float *query;  /* projections: [H][T][dk] */
+    const float *key;    /* [G][S][dk] */
+    const float *value;  /* [G][S][dv] */
+};
+
+struct multi_head_result {
+    size_t B;
+    bool single;      /* answer without a batch axis */
+    bool split_heads; /* query came as rank 4: outputs are [H][T][dv] */
+    bool mean_map;    /* `maps` are the mean over heads */
+    size_t H, G, dk, dv, width;
+    size_t map_heads;                       /* heads in `maps`; 0: no maps */
+    const struct sequence_result *sequence; /* [B] */
+};
+
+/* Validates `input` against `limits` and plans it, results included, in
+ * `arena`; both must outlive the plan. NULL with `e` set: ERROR_INVALID_INPUT
+ * (shapes that do not fit, with a pointer such as "/weights/wk"),
+ * ERROR_TOO_LARGE (a limit: its name, the figure, the setting to raise) or
+ * ERROR_OUT_OF_MEMORY. */
+MUST_USE struct multi_head *multi_head_plan(const struct attention_input *input,
+                                            const struct attention_limits *limits,
+                                            struct arena *arena, struct error *e);
+
+/* Steps are numbered from 0; a step may have no tasks. */
+size_t multi_head_steps(const struct multi_head *m);
+size_t multi_head_tasks(const struct multi_head *m, size_t step);
+
+/* Bytes of scratch one running task needs, aligned to ARENA_ALIGNMENT. */
+size_t multi_head_scratch_bytes(const struct multi_head *m);
+
+/* Runs one task. Thread-safe for different tasks of one step. False with `e`
+ * set (ERROR_INVALID_INPUT) when a number left float32's range. */
+MUST_USE bool multi_head_run(struct multi_head *m, size_t step, size_t task,
+                             void *scratch, struct error *e);
+
+/* Valid from the plan on; the numbers are there when every step has run. */
+const struct multi_head_result *multi_head_result(const struct multi_head *m);
+
+/* Figures for scheduling and metrics: sequences, query tokens, and the
+ * floating-point operations of all steps (a multiply-add counts two). */
+struct multi_head_work {
+    size_t sequences, tokens, longest;
+    double flops;
+};
+struct multi_head_work multi_head_work(const struct multi_head *m);
+
+/* All steps, one task after another, on this thread. For tests and the self-test. */
+MUST_USE bool multi_head_run_all(struct multi_head *m, struct arena *scratch,
+                                 struct error *e);
+
+#endif

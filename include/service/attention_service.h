@@ -1,0 +1,82 @@
+/* attention_service.h - takes a received request through the pool to its answer.
+ *
+ * An attention_call is handed over, never shared: the HTTP side fills it and
+ * submits it; from then on it is the service's until done() gives it back, once,
+ * on a worker thread. */
+#ifndef SERVICE_ATTENTION_SERVICE_H
+#define SERVICE_ATTENTION_SERVICE_H
+
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "base/arena.h"
+#include "core/attention_input.h"
+#include "service/metrics.h"
+#include "service/scheduler.h"
+
+enum answer_form { ANSWER_JSON, ANSWER_TEXT };
+
+struct attention_call {
+    /* Set by the caller before submitting. */
+    struct arena arena; /* holds the body already; freed by the caller at the end */
+    const char *body;
+    size_t body_length;
+    enum answer_form form;
+    char id[129];  /* X-Request-Id or generated; replaced by the body's `id` */
+    bool id_given; /* the header had one: it beats the body's */
+    int64_t received_ns, complete_ns; /* first and last byte of the request */
+    void (*done)(struct attention_call *call);
+    void *owner;
+
+    /* May be set by another thread at any time between submit and done: the
+     * client has left. */
+    _Atomic bool cancelled;
+
+    /* Filled by the service; valid in done(). */
+    struct error error;   /* ERROR_NONE: the answer is in `pieces` */
+    struct iovec *pieces; /* in the arena, in order */
+    size_t piece_count, answer_bytes;
+    double parse_ms, queue_ms, compute_ms, serialize_ms; /* -1: not reached */
+    size_t batch, tokens, width, heads;
+
+    /* The service's own. */
+    struct job job;
+    struct call_state *state;
+};
+
+struct attention_service;
+
+struct attention_service_options {
+    size_t workers, queue_depth;
+    int64_t queue_wait_ns, timeout_ns;
+    struct attention_limits limits;
+    struct metrics *metrics; /* borrowed */
+};
+
+/* Starts the workers, warms up OpenBLAS on each and computes the worked example
+ * on one; NULL with `e` set when a thread cannot be had or the example comes out
+ * wrong. */
+MUST_USE struct attention_service *attention_service_new(
+    const struct attention_service_options *options, struct error *e);
+
+/* Hands `call` over. False at once, with `e` set, when the queue is full
+ * (ERROR_OVERLOADED) or closed (ERROR_SHUTTING_DOWN): the call stays the
+ * caller's and done() is not called. */
+MUST_USE bool attention_service_submit(struct attention_service *s,
+                                       struct attention_call *call, struct error *e);
+
+/* Seconds after which trying again makes sense: the predicted wait, 1 to 60. */
+unsigned attention_service_retry_after(struct attention_service *s);
+
+/* Refuses new calls. What is queued and running goes on. */
+void attention_service_close(struct attention_service *s);
+
+/* Waits until every accepted call was given back, at most until `until_ns`;
+ * what is left then is given back with ERROR_SHUTTING_DOWN (running tasks are
+ * waited for). Call after attention_service_close(). True: all had finished. */
+bool attention_service_drain(struct attention_service *s, int64_t until_ns);
+
+/* Ends the workers; nothing may be queued. */
+void attention_service_delete(struct attention_service *s);
+
+#endif

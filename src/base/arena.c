@@ -1,0 +1,113 @@
+#include "base/arena.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+
+#define BLOCK_BYTES ((size_t)64 * 1024)
+
+struct arena_block {
+    struct arena_block *next;
+    size_t used, capacity;
+    _Alignas(ARENA_ALIGNMENT) unsigned char bytes[];
+};
+
+/* The caller has bounded `n` by the arena's limit; see arena_init(). */
+static size_t align_up(size_t n)
+{
+    return (n + ARENA_ALIGNMENT - 1) & ~(size_t)(ARENA_ALIGNMENT - 1);
+}
+
+static bool budget_take(struct memory_budget *budget, size_t bytes)
+{
+    if (!budget)
+        return true;
+
+    size_t spent = atomic_load_explicit(&budget->spent, memory_order_relaxed);
+    do {
+        if (spent > budget->limit || bytes > budget->limit - spent)
+            return false;
+    } while (!atomic_compare_exchange_weak_explicit(&budget->spent, &spent,
+                                                    spent + bytes, memory_order_relaxed,
+                                                    memory_order_relaxed));
+    return true;
+}
+
+static void budget_return(struct memory_budget *budget, size_t bytes)
+{
+    if (budget)
+        atomic_fetch_sub_explicit(&budget->spent, bytes, memory_order_relaxed);
+}
+
+/* A block of its own for a big request, a shared one for small ones. */
+static struct arena_block *block_new(size_t bytes, struct memory_budget *budget)
+{
+    size_t capacity = bytes > BLOCK_BYTES ? bytes : BLOCK_BYTES;
+    if (!budget_take(budget, capacity))
+        return NULL;
+
+    struct arena_block *block =
+        aligned_alloc(ARENA_ALIGNMENT, sizeof *block + capacity);
+    if (!block) {
+        budget_return(budget, capacity);
+        return NULL;
+    }
+    block->used = 0;
+    block->capacity = capacity;
+    return block;
+}
+
+void arena_init(struct arena *a, size_t limit, struct memory_budget *budget)
+{
+    const size_t largest = SIZE_MAX / 2; /* so that align_up() cannot wrap */
+    *a = (struct arena){.limit = limit < largest ? limit : largest, .budget = budget};
+}
+
+void arena_free(struct arena *a)
+{
+    for (struct arena_block *next, *b = a->blocks; b; b = next) {
+        next = b->next;
+        budget_return(a->budget, b->capacity);
+        free(b);
+    }
+    a->blocks = NULL;
+    a->used = 0;
+}
+
+void *arena_alloc(struct arena *a, size_t count, size_t size, struct error *e)
+{
+    /* Dividing, not multiplying: `count` comes from the network. */
+    if (size && count > (a->limit - a->used) / size) {
+        error_set(e, ERROR_OUT_OF_MEMORY, "",
+                  "needs more than the %zu bytes a request may use (memory_limit)",
+                  a->limit);
+        return NULL;
+    }
+
+    size_t bytes = align_up(count * size);
+    struct arena_block *block = a->blocks;
+    if (!block || bytes > block->capacity - block->used) {
+        block = block_new(bytes, a->budget);
+        if (!block) {
+            error_set(e, ERROR_OUT_OF_MEMORY, "",
+                      "the memory for all requests together is spent (memory_limit)");
+            return NULL;
+        }
+        block->next = a->blocks;
+        a->blocks = block;
+    }
+
+    void *room = block->bytes + block->used;
+    block->used += bytes;
+    a->used += count * size;
+    return room;
+}
+
+void arena_shrink(struct arena *a, void *room, size_t had, size_t kept)
+{
+    struct arena_block *block = a->blocks;
+    if (!block || block->bytes + block->used != (unsigned char *)room + align_up(had))
+        return;
+
+    block->used -= align_up(had) - align_up(kept);
+    a->used -= had - kept;
+}

@@ -1,0 +1,44 @@
+#include "base/error.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+bool error_set(struct error *e, enum error_code code, const char *path,
+               const char *format, ...)
+{
+    if (e->code != ERROR_NONE)
+        return false;
+
+    e->code = code;
+    snprintf(e->path, sizeof e->path, "%s", path);
+
+    va_list args;
+    va_start(args, format);
+    vsnprintf(e->message, sizeof e->message, format, args);
+    va_end(args);
+    return false;
+}
+
+const char *error_slug(enum error_code code)
+{
+    switch (code) {
+    case ERROR_NONE: return "none";
+#define X(enumerator, slug, title) \
+    case enumerator: return slug;
+        ERROR_CODES(X)
+#undef X
+    }
+    return "unknown";
+}
+
+const char *error_title(enum error_code code)
+{
+    switch (code) {
+    case ERROR_NONE: return "Nothing is wrong";
+#define X(enumerator, slug, title) \
+    case enumerator: return title;
+        ERROR_CODES(X)
+#undef X
+    }
+    return "Unknown";
+}

@@ -1,0 +1,80 @@
+#include "base/arena.h"
+
+#include <stdint.h>
+
+#include "support/test.h"
+
+START_TEST(rooms_are_aligned_and_apart)
+{
+    struct arena a;
+    struct error e = {0};
+    arena_init(&a, 1 << 20, NULL);
+    unsigned char *first = arena_alloc(&a, 3, 1, &e);
+    unsigned char *second = arena_alloc(&a, 100000, 4, &e);
+    unsigned char *third = arena_alloc(&a, 0, 8, &e);
+    ck_assert(first && second && third);
+    ck_assert_uint_eq((uintptr_t)first % ARENA_ALIGNMENT, 0);
+    ck_assert_uint_eq((uintptr_t)second % ARENA_ALIGNMENT, 0);
+    memset(second, 1, 400000);
+    memset(first, 2, 3);
+    ck_assert_uint_eq(second[0], 1);
+    ck_assert_uint_eq(a.used, 400003);
+    arena_free(&a);
+    ck_assert_uint_eq(a.used, 0);
+}
+END_TEST
+
+START_TEST(a_spent_limit_is_refused_even_when_the_product_wraps)
+{
+    struct arena a;
+    struct error e = {0};
+    arena_init(&a, 1000, NULL);
+    ck_assert_ptr_nonnull(arena_alloc(&a, 1000, 1, &e));
+    ck_assert_ptr_null(arena_alloc(&a, 1, 1, &e));
+    ck_assert_int_eq(e.code, ERROR_OUT_OF_MEMORY);
+    ck_assert_ptr_null(arena_alloc(&a, SIZE_MAX / 2 + 1, 2, &e));
+    arena_free(&a);
+}
+END_TEST
+
+START_TEST(arenas_share_a_budget_and_give_it_back)
+{
+    struct memory_budget budget = {.limit = 300000};
+    struct arena a, b;
+    struct error e = {0};
+    arena_init(&a, 1 << 20, &budget);
+    arena_init(&b, 1 << 20, &budget);
+    ck_assert_ptr_nonnull(arena_alloc(&a, 200000, 1, &e));
+    ck_assert_ptr_null(arena_alloc(&b, 200000, 1, &e));
+    ck_assert_int_eq(e.code, ERROR_OUT_OF_MEMORY);
+
+    arena_free(&a);
+    ck_assert_uint_eq(budget.spent, 0);
+    e = (struct error){0};
+    ck_assert_ptr_nonnull(arena_alloc(&b, 200000, 1, &e));
+    arena_free(&b);
+    ck_assert_uint_eq(budget.spent, 0);
+}
+END_TEST
+
+START_TEST(the_end_of_the_newest_room_can_be_given_back)
+{
+    struct arena a;
+    struct error e = {0};
+    arena_init(&a, 1 << 20, NULL);
+    char *room = arena_alloc(&a, 1000, 1, &e);
+    arena_shrink(&a, room, 1000, 10);
+    ck_assert_uint_eq(a.used, 10);
+    char *next = arena_alloc(&a, 10, 1, &e);
+    ck_assert_ptr_eq(next, room + ARENA_ALIGNMENT);
+
+    arena_shrink(&a, room, 10, 0); /* no longer the newest */
+    ck_assert_uint_eq(a.used, 20);
+    arena_free(&a);
+}
+END_TEST
+
+TEST_PROGRAM("arena", rooms_are_aligned_and_apart,
+             a_spent_limit_is_refused_even_when_the_product_wraps,
+             arenas_share_a_budget_and_give_it_back,
+             the_end_of_the_newest_room_can_be_given_back)

@@ -1,0 +1,37 @@
+#include "base/buffer.h"
+#include "support/test.h"
+
+START_TEST(text_is_joined)
+{
+    struct buffer b;
+    buffer_init(&b, 1 << 20);
+    for (int i = 0; i < 1000; i++)
+        buffer_printf(&b, "%d,", i);
+    buffer_text(&b, "end");
+    size_t length;
+    char *text = buffer_take(&b, &length);
+    ck_assert_ptr_nonnull(text);
+    ck_assert_uint_eq(length, 10 * 2 + 90 * 3 + 900 * 4 + 3);
+    ck_assert_str_eq(text + length - 7, "999,end");
+    free(text);
+    buffer_free(&b);
+}
+END_TEST
+
+START_TEST(beyond_the_ceiling_everything_fails)
+{
+    struct buffer b;
+    buffer_init(&b, 16);
+    buffer_text(&b, "0123456789");
+    ck_assert(!b.failed);
+    buffer_text(&b, "0123456789");
+    ck_assert(b.failed);
+    buffer_text(&b, "1");
+    size_t length;
+    ck_assert_ptr_null(buffer_take(&b, &length));
+    ck_assert_uint_eq(b.length, 10);
+    buffer_free(&b);
+}
+END_TEST
+
+TEST_PROGRAM("buffer", text_is_joined, beyond_the_ceiling_everything_fails)
