@@ -1,0 +1,7 @@
+#include <stdio.h>
+
+int main(void)
+{
+    puts("attentiond " ATTENTIOND_VERSION);
+    return 0;
+}
