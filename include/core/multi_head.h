@@ -17,6 +17,7 @@
 #define CORE_MULTI_HEAD_H
 
 #include "base/arena.h"
+#include "core/attention.h"
 #include "core/attention_input.h"
 
 struct multi_head; /* lives in the arena it was planned in */
@@ -50,6 +51,12 @@ struct multi_head_result {
 MUST_USE struct multi_head *multi_head_plan(const struct attention_input *input,
                                             const struct attention_limits *limits,
                                             struct arena *arena, struct error *e);
+
+/* The same with a kernel of one's choice; multi_head_plan() takes attention_tiled. */
+MUST_USE struct multi_head *multi_head_plan_with(const struct attention_kernel *kernel,
+                                                 const struct attention_input *input,
+                                                 const struct attention_limits *limits,
+                                                 struct arena *arena, struct error *e);
 
 /* Steps are numbered from 0; a step may have no tasks. */
 size_t multi_head_steps(const struct multi_head *m);
