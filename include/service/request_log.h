@@ -2,24 +2,7 @@
 #ifndef SERVICE_REQUEST_LOG_H
 #define SERVICE_REQUEST_LOG_H
 
-#include <stdint.h>
-
-#include "base/buffer.h"
-
-/* Times are in milliseconds; -1: the stage was not reached. Zero sizes are not shown.
- */
-struct request_record {
-    char id[129];
-    char trace_id[33]; /* "" when the request had none */
-    const char *route; /* template, static */
-    const char *method;
-    unsigned status;
-    const char *error; /* error_slug(), or NULL */
-    size_t request_bytes, response_bytes;
-    size_t batch, tokens, width, heads; /* tokens of the longest sequence */
-    double receive_ms, parse_ms, queue_ms, compute_ms, serialize_ms, send_ms, total_ms;
-    int64_t unix_ms; /* wall clock at arrival */
-};
+#include "codec/request_record.h"
 
 struct request_log; /* a ring under a lock that is held for one copy */
 
