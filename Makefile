@@ -8,13 +8,18 @@ MODE  ?= release#  release | debug | asan | tsan | coverage: each has its own bu
 BUILD := build/$(MODE)
 PKGS  := libmicrohttpd jansson openblas
 
-CPPFLAGS += -Iinclude -D_GNU_SOURCE -DATTENTIOND_VERSION='"$(VERSION)"' \
-            $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+PACKAGES := tests/support/packages.sh
+
+PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+PKG_LIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
+CHECK_LIBS := $(shell pkg-config --libs check 2>/dev/null)
+
+CPPFLAGS += -Iinclude -D_GNU_SOURCE -DATTENTIOND_VERSION='"$(VERSION)"' $(PKG_CFLAGS)
 CFLAGS   += -std=c11 -g -fPIE -Wall -Wextra -Wpedantic -Wshadow -Wconversion \
             -Wdouble-promotion -Wstrict-prototypes -Wmissing-prototypes \
             -Wformat=2 -Wundef -Wvla -Wcast-qual -Wwrite-strings -Wswitch-enum
 LDFLAGS  += -pie -Wl,-z,relro,-z,now,-z,noexecstack
-LDLIBS   += $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lpthread -lm
+LDLIBS   += $(PKG_LIBS) -lpthread -lm
 
 HARDEN         := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -fstack-protector-strong -fcf-protection
 FLAGS_release  := -O2 $(if $(filter x86_64,$(shell uname -m)),$(HARDEN),$(filter-out -fcf%,$(HARDEN)))
@@ -33,34 +38,71 @@ OBJECTS  := $(MODULES:%.c=$(BUILD)/%.o)
 SUPPORT  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/support/*.c))
 PROGRAMS := $(TESTS:%.c=$(BUILD)/%)
 
-.PHONY: all test unit asan tsan check layers format lint clean help
+.PHONY: all demo test run install unit api asan tsan layers format lint coverage \
+        container clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-all: build/attentiond ## build the service (the default)
+all: build/attentiond ## build the service, build/attentiond (the default)
+
+# What is missing must be installed before make looks for the libraries: so these
+# two commands, which need nothing but make, call make again.
+demo: ## install what is missing, build, and see attention computed over HTTP
+	@$(PACKAGES) build demo
+	@$(MAKE) --no-print-directory all
+	@tests/support/demo.sh build/attentiond
+
+test: ## install what is missing, build, and run all tests
+	@$(PACKAGES) build test
+	@$(MAKE) --no-print-directory layers unit api
+
+run: all ## build and start the service in the foreground
+	build/attentiond $(ARGS)
+
+install: all ## install into $(DESTDIR)$(PREFIX)
+	install -D -m 755 build/attentiond $(DESTDIR)$(PREFIX)/bin/attentiond
+	install -D -m 644 config/attentiond.conf $(DESTDIR)$(PREFIX)/share/attentiond/attentiond.conf
+	install -D -m 644 openapi/openapi.yaml $(DESTDIR)$(PREFIX)/share/attentiond/openapi.yaml
 
 unit: $(PROGRAMS) ## run the unit tests of MODE
-	@for t in $(PROGRAMS); do $$t || exit 1; done
+	@tests/support/run_units.sh $(PROGRAMS)
+
+api: all ## run the tests that talk to the service over HTTP
+	@cd tests/api && npm ci --silent --no-audit --no-fund
+	@cd tests/api && ATTENTIOND=$${ATTENTIOND:-$(CURDIR)/build/attentiond} npm test --silent
 
 asan tsan: ## the unit tests under AddressSanitizer+UBSan, or ThreadSanitizer
-	$(MAKE) unit MODE=$@
+	@$(MAKE) --no-print-directory unit MODE=$@
 
 layers: ## verify the dependency rule between folders
-	tests/check_layers.sh
+	@tests/check_layers.sh
 
 format: ## rewrite the sources in the project's style
 	clang-format -i $(MODULES) $(wildcard src/main.c) $(HEADERS) $(wildcard tests/*/*.[ch])
 
-lint: layers ## static analysis: clang-tidy and cppcheck
+lint: layers ## static analysis of sources, scripts and configuration
+	clang-format --dry-run -Werror $(MODULES) $(wildcard src/main.c) $(HEADERS) $(wildcard tests/*/*.[ch])
 	clang-tidy --quiet $(MODULES) $(wildcard src/main.c) -- $(CPPFLAGS) -std=c11
 	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
-	    --suppress=missingIncludeSystem --error-exitcode=1 -Iinclude src
+	    --suppress=missingIncludeSystem --error-exitcode=1 -j2 -Iinclude src
+	shellcheck $(wildcard tests/*.sh tests/*/*.sh) .ci/run
+	promtool check config docker/prometheus.yml
+	promtool test rules tests/container/rules_test.yml
+	haproxy -c -q -f docker/haproxy.cfg 2>/dev/null
+
+coverage: ## run the unit tests and print which lines they reach
+	@$(MAKE) --no-print-directory unit MODE=coverage
+	gcovr --root . --filter src/ --exclude-unreachable-branches --print-summary build/coverage
+
+container: ## build the image and run it as an operator would
+	@$(PACKAGES) demo container
+	@tests/container/test_container.sh
 
 clean: ## remove everything that was built
 	rm -rf build
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z -]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z -]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build/attentiond: $(BUILD)/attentiond
 	@cp $< $@
@@ -76,7 +118,7 @@ $(BUILD)/libattentiond.a: $(OBJECTS)
 
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(SUPPORT) $(BUILD)/libattentiond.a
 	@echo "  LD    $@"
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) $(shell pkg-config --libs check)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) $(CHECK_LIBS)
 
 $(BUILD)/%.o: %.c Makefile
 	@mkdir -p $(@D)

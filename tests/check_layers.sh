@@ -13,7 +13,8 @@ rank() {
 }
 
 for layer in base core codec service http; do
-    for use in $(grep -rhoE '^#include "[a-z]+/' "src/$layer" "include/$layer" | sort -u | cut -d'"' -f2); do
+    # shellcheck disable=SC2013 # one word a line
+    for use in $(grep -rhoE "^#include \"[a-z]+/" "src/$layer" "include/$layer" | sort -u | cut -d\" -f2); do
         [ "$(rank "${use%/}")" -le "$(rank "$layer")" ] || complain "$layer includes ${use%/}"
     done
 done
