@@ -4,7 +4,7 @@ VERSION := 0.1.0
 PREFIX  ?= /usr/local
 Q       := $(if $(V),,@)# V=1 shows the commands
 
-MODE  ?= release#  release | debug | asan | tsan | coverage: each has its own build folder
+MODE  ?= release#  release | debug | clang | asan | tsan | coverage: each has its own build folder
 BUILD := build/$(MODE)
 PKGS  := libmicrohttpd jansson openblas
 
@@ -23,6 +23,7 @@ LDLIBS   += $(PKG_LIBS) -lpthread -lm
 
 HARDEN         := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -fstack-protector-strong -fcf-protection
 FLAGS_release  := -O2 $(if $(filter x86_64,$(shell uname -m)),$(HARDEN),$(filter-out -fcf%,$(HARDEN)))
+FLAGS_clang    := $(FLAGS_release)
 FLAGS_debug    := -O0
 FLAGS_asan     := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 FLAGS_tsan     := -O1 -fno-omit-frame-pointer -fsanitize=thread
@@ -30,6 +31,8 @@ FLAGS_coverage := -O0 --coverage
 CFLAGS  += $(FLAGS_$(MODE)) $(if $(WERROR),-Werror)
 LDFLAGS += $(filter -fsanitize% --coverage,$(FLAGS_$(MODE)))
 
+# The release binary has a place of its own, whichever mode was built last.
+BINARY   := $(if $(filter release,$(MODE)),build/attentiond,$(BUILD)/attentiond)
 MODULES  := $(wildcard src/*/*.c)
 HEADERS  := $(wildcard include/*/*.h)
 TESTS    := $(wildcard tests/base/test_*.c tests/core/test_*.c tests/codec/test_*.c \
@@ -43,7 +46,7 @@ PROGRAMS := $(TESTS:%.c=$(BUILD)/%)
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-all: build/attentiond ## build the service, build/attentiond (the default)
+all: $(BINARY) ## build the service, build/attentiond (the default)
 
 # What is missing must be installed before make looks for the libraries: so these
 # two commands, which need nothing but make, call make again.
@@ -56,10 +59,10 @@ test: ## install what is missing, build, and run all tests
 	@$(PACKAGES) build test
 	@$(MAKE) --no-print-directory layers unit api
 
-run: all ## build and start the service in the foreground
+run: build/attentiond ## build and start the service in the foreground
 	build/attentiond $(ARGS)
 
-install: all ## install into $(DESTDIR)$(PREFIX)
+install: build/attentiond ## install into $(DESTDIR)$(PREFIX)
 	install -D -m 755 build/attentiond $(DESTDIR)$(PREFIX)/bin/attentiond
 	install -D -m 644 config/attentiond.conf $(DESTDIR)$(PREFIX)/share/attentiond/attentiond.conf
 	install -D -m 644 openapi/openapi.yaml $(DESTDIR)$(PREFIX)/share/attentiond/openapi.yaml
@@ -67,12 +70,12 @@ install: all ## install into $(DESTDIR)$(PREFIX)
 unit: $(PROGRAMS) ## run the unit tests of MODE
 	@tests/support/run_units.sh $(PROGRAMS)
 
-api: all ## run the tests that talk to the service over HTTP
+api: $(BINARY) ## run the tests that talk to the service of MODE over HTTP
 	@cd tests/api && npm ci --silent --no-audit --no-fund
-	@cd tests/api && ATTENTIOND=$${ATTENTIOND:-$(CURDIR)/build/attentiond} npm test --silent
+	@cd tests/api && ATTENTIOND=$(CURDIR)/$(BINARY) npm test --silent
 
-asan tsan: ## the unit tests under AddressSanitizer+UBSan, or ThreadSanitizer
-	@$(MAKE) --no-print-directory unit MODE=$@
+asan tsan: ## all tests under AddressSanitizer+UBSan, or ThreadSanitizer
+	@$(MAKE) --no-print-directory unit api MODE=$@
 
 layers: ## verify the dependency rule between folders
 	@tests/check_layers.sh
