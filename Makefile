@@ -42,7 +42,7 @@ SUPPORT  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/support/*.c))
 PROGRAMS := $(TESTS:%.c=$(BUILD)/%)
 
 .PHONY: all demo test run install unit api asan tsan layers format lint coverage \
-        container clean help
+        bench-http container clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -96,6 +96,9 @@ lint: layers ## static analysis of sources, scripts and configuration
 coverage: ## run the unit tests and print which lines they reach
 	@$(MAKE) --no-print-directory unit MODE=coverage
 	gcovr --root . --filter src/ --exclude-unreachable-branches --print-summary build/coverage
+
+bench-http: build/attentiond $(BUILD)/tests/bench/empty_server ## requests a second beside an empty answer
+	@tests/bench/bench_http.sh build/attentiond $(BUILD)/tests/bench/empty_server
 
 container: ## build the image and run it as an operator would
 	@$(PACKAGES) demo container
