@@ -1,8 +1,16 @@
 /* log.h - one line an event on stderr, key=value or JSON.
  *
+ *   time=2026-01-31T12:00:00.000Z level=info event=listening port=8080
+ *   {"time":"2026-01-31T12:00:00.000Z","level":"info","event":"listening","port":8080}
+ *
  * The only global of the process besides its signals: a log that has to be
  * handed to everyone is a log that is not written. Any thread may call; a line is
- * one write(2), so lines never mix. Never a body, never a key. */
+ * one write(2) of at most 4096 bytes (PIPE_BUF), so lines never mix. Never a body,
+ * never a key.
+ *
+ * Logging cannot stop the service: where nobody reads, a line waits 100 ms at most,
+ * those after it not at all, and what is lost is counted and told as an event of
+ * its own, log_lines_lost, once there is room again. */
 #ifndef SERVICE_LOG_H
 #define SERVICE_LOG_H
 
@@ -13,11 +21,15 @@
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 enum log_format { LOG_TEXT, LOG_JSON };
 
-/* May be called again at any time (SIGHUP). `fd` is borrowed, usually 2. */
+/* May be called again at any time (SIGHUP). `fd` is borrowed, usually 2. Without
+ * it: text on stderr, from LOG_INFO up. Sets SIGPIPE to be ignored, if nobody has
+ * set anything else: a reader that left must not end the process. */
 void log_configure(int fd, enum log_format format, enum log_level least);
 
-/* One pair of a line. Values are escaped: control bytes, quotes and what is not
- * UTF-8 cannot break a line, and text is cut at 256 bytes. */
+/* One pair of a line. The key is ours: letters, digits, '_'. Values are escaped as
+ * in JSON strings, in both formats: control bytes, quotes and what is not UTF-8
+ * cannot break a line, nor a terminal. Text is cut at 256 bytes. A pair whose text
+ * is NULL is left out, and so are those for which the line has no room. */
 struct log_pair {
     const char *key;
     enum { LOG_STRING, LOG_INTEGER, LOG_REAL } kind;

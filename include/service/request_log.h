@@ -1,4 +1,5 @@
-/* request_log.h - the last N requests, for GET /metrics/requests. */
+/* request_log.h - the last N requests, for GET /metrics/requests. Any thread may
+ * call. */
 #ifndef SERVICE_REQUEST_LOG_H
 #define SERVICE_REQUEST_LOG_H
 
@@ -6,8 +7,9 @@
 
 struct request_log; /* a ring under a lock that is held for one copy */
 
+/* Keeps the last `capacity` (1 or more) records; NULL when there is no memory. */
 struct request_log *request_log_new(size_t capacity);
-void request_log_delete(struct request_log *log);
+void request_log_delete(struct request_log *log); /* NULL is fine */
 void request_log_add(struct request_log *log, const struct request_record *record);
 
 /* Copies up to `most` records into `out`, newest first; returns how many. */

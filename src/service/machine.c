@@ -1,0 +1,75 @@
+#include "service/machine.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <math.h>
+#include <sched.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "service/cgroup.h"
+
+/* Sets larger than the 1024 processors of cpu_set_t are tried in turn: the kernel
+ * refuses one that is smaller than its own. 0: not known. */
+static size_t count_affinity(void)
+{
+    for (size_t size = CPU_SETSIZE; size <= (size_t)CPU_SETSIZE * 1024; size *= 2) {
+        size_t bytes = CPU_ALLOC_SIZE(size);
+        cpu_set_t *set = CPU_ALLOC(size);
+        if (!set)
+            return 0;
+        int failed = sched_getaffinity(0, bytes, set);
+        size_t count = failed ? 0 : (size_t)CPU_COUNT_S(bytes, set);
+        CPU_FREE(set);
+        if (!failed || errno != EINVAL)
+            return count;
+    }
+    return 0;
+}
+
+/* MemTotal of /proc/meminfo, in bytes; 0: not known. */
+static size_t read_memory_total(const char *root)
+{
+    char path[PATH_MAX], line[256];
+    if (snprintf(path, sizeof path, "%s/proc/meminfo", root) >= (int)sizeof path)
+        return 0;
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return 0;
+
+    uint64_t kib = 0;
+    while (kib == 0 && fgets(line, sizeof line, file))
+        if (sscanf(line, "MemTotal: %" SCNu64 " kB", &kib) != 1)
+            kib = 0;
+    fclose(file);
+    return kib < SIZE_MAX / 1024 ? (size_t)kib * 1024 : 0;
+}
+
+static size_t smaller_known(size_t a, size_t b)
+{
+    if (a == 0 || b == 0)
+        return a > b ? a : b;
+    return a < b ? a : b;
+}
+
+void machine_inspect(const char *root, struct machine *out)
+{
+    struct cgroup_limits limits;
+    cgroup_limits_read(root, &limits);
+    long online = sysconf(_SC_NPROCESSORS_ONLN);
+
+    *out = (struct machine){
+        .cpus_online = online > 0 ? (size_t)online : 1,
+        .cpus_affinity = count_affinity(),
+        .cpus_quota = limits.cpus,
+        .memory_total = read_memory_total(root),
+        .memory_cgroup = limits.memory,
+    };
+    size_t usable = out->cpus_affinity ? out->cpus_affinity : out->cpus_online;
+    out->cpus = usable;
+    if (limits.cpus > 0 && ceil(limits.cpus) < (double)usable)
+        out->cpus = (size_t)ceil(limits.cpus);
+    out->memory = smaller_known(out->memory_total, out->memory_cgroup);
+}
