@@ -41,7 +41,7 @@ OBJECTS  := $(MODULES:%.c=$(BUILD)/%.o)
 SUPPORT  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/support/*.c))
 PROGRAMS := $(TESTS:%.c=$(BUILD)/%)
 
-.PHONY: all demo test run install unit api asan tsan layers format lint coverage \
+.PHONY: all demo test run install unit api openapi asan tsan layers format lint coverage \
         bench-http container clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -73,6 +73,10 @@ unit: $(PROGRAMS) ## run the unit tests of MODE
 api: $(BINARY) ## run the tests that talk to the service of MODE over HTTP
 	@cd tests/api && npm ci --silent --no-audit --no-fund
 	@cd tests/api && ATTENTIOND=$(CURDIR)/$(BINARY) npm test --silent
+
+openapi: ## make openapi.json from openapi.yaml and lint the page
+	@cd tests/api && npm ci --silent --no-audit --no-fund && npm run --silent openapi >../../openapi/openapi.json
+	@tests/support/lint_openapi.sh
 
 asan tsan: ## all tests under AddressSanitizer+UBSan, or ThreadSanitizer
 	@$(MAKE) --no-print-directory unit api MODE=$@
