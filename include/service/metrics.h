@@ -2,13 +2,14 @@
  *
  * Counting is atomic and takes no lock, except for exemplars, whose small lock
  * only a finished request and a scrape take. A scrape resets nothing. Every series
- * of the table in metrics.def exists, at 0, from the start. */
+ * exists, at 0, from the start. Any thread may call. */
 #ifndef SERVICE_METRICS_H
 #define SERVICE_METRICS_H
 
 #include <stdint.h>
 
 #include "base/buffer.h"
+#include "codec/exposition.h"
 
 struct metrics; /* opaque: atomics */
 
@@ -16,7 +17,7 @@ struct metrics; /* opaque: atomics */
  * last one, "other", is added here) come from the caller's route table and are
  * borrowed. NULL when there is no memory. */
 struct metrics *metrics_new(const char *const *routes, size_t route_count);
-void metrics_delete(struct metrics *m);
+void metrics_delete(struct metrics *m); /* NULL is fine */
 
 enum metrics_stage {
     STAGE_RECEIVE,
@@ -36,27 +37,27 @@ enum metric {
     METRIC_COUNT
 };
 
-void metrics_add(struct metrics *m, enum metric which, double amount); /* counters */
-void metrics_set(struct metrics *m, enum metric which, double value);  /* gauges */
+/* Counters; gauges too, by the difference, for those that several threads move. */
+void metrics_add(struct metrics *m, enum metric which, double amount);
+void metrics_set(struct metrics *m, enum metric which, double value); /* gauges */
 void metrics_observe(struct metrics *m, enum metric which,
                      double value); /* histograms */
 
 /* The labelled families. `route` is an index into the routes, or route_count for
- * "other"; `slug` is error_slug() of the refusal. */
+ * "other"; a status the service never answers is counted as code "other"; `seconds`
+ * may be anything from 0. A trace id is 32 hexadecimal digits. */
 void metrics_request(struct metrics *m, size_t route, unsigned status, double seconds,
                      const char *trace_id /* exemplar, or NULL */);
 void metrics_stage(struct metrics *m, enum metrics_stage stage, double seconds);
-void metrics_rejected(struct metrics *m, enum error_code reason);
+void metrics_rejected(struct metrics *m, enum error_code reason); /* not ERROR_NONE */
 void metrics_cancelled(struct metrics *m, enum metrics_stage stage);
 
 /* The values of attentiond_build_info; borrowed, set once before serving. */
 void metrics_build_info(struct metrics *m, const char *version, const char *blas,
                         const char *simd);
 
-enum metrics_format { METRICS_PROMETHEUS, METRICS_OPENMETRICS };
-
 /* Prometheus text 0.0.4, or OpenMetrics 1.0.0 with exemplars. process_* are read
- * here, from /proc/self. */
+ * here, from /proc/self. About 40 KiB. */
 void metrics_write(struct metrics *m, enum metrics_format format, struct buffer *out);
 
 #endif

@@ -1,0 +1,16 @@
+/* process.h - what this process takes from the system just now. */
+#ifndef SERVICE_PROCESS_H
+#define SERVICE_PROCESS_H
+
+/* As the standard process_* metrics want it; what cannot be read is 0. */
+struct process_usage {
+    double cpu_seconds;   /* user and system */
+    double start_seconds; /* Unix time of the start, to a hundredth */
+    double virtual_bytes, resident_bytes;
+    double threads;
+    double open_fds, max_fds; /* max_fds is +inf where there is no limit */
+};
+
+void process_usage_read(struct process_usage *out);
+
+#endif
