@@ -1,0 +1,56 @@
+/* workers.h - the threads of a scheduler, and what passes between them and it. */
+#ifndef SERVICE_WORKERS_H
+#define SERVICE_WORKERS_H
+
+#include "service/scheduler.h"
+
+struct workers;
+
+/* Starts `count` threads that work for `s`, every signal blocked. NULL with `e` set
+ * when one cannot be had; those that could have ended then. `scratch_limit`: bytes
+ * that each may keep for tasks. */
+MUST_USE struct workers *workers_new(struct scheduler *s, size_t count,
+                                     size_t scratch_limit, struct error *e);
+
+/* Joins the threads, which scheduler_quit() has told to end. */
+void workers_delete(struct workers *w);
+
+/* The scheduler, as its workers see it. */
+
+/* A task of a shared stage; or, `alone`, a job that is this worker's alone until it
+ * is shared or retired. */
+struct assignment {
+    struct job *job;
+    bool alone;
+    size_t task;
+};
+
+/* Waits for something to do. `worked_ns`: how long the caller worked since it asked
+ * last. False: end the thread. */
+MUST_USE bool scheduler_take(struct scheduler *s, int64_t worked_ns,
+                             struct assignment *out);
+
+/* Stops the job when its time is over, its client has left or the service stops;
+ * true when it goes on. For the one who has the job alone, or the lock. */
+MUST_USE bool scheduler_check(const struct scheduler *s, struct job *job,
+                              int64_t now_ns);
+
+/* Puts the stage that next() prepared before all workers. Task 0 is the caller's. */
+void scheduler_share(struct scheduler *s, struct job *job);
+
+/* A task of a shared stage has run. True: it was the last, the job is now the
+ * caller's alone. */
+MUST_USE bool scheduler_task_done(struct scheduler *s, struct job *job, int64_t ns);
+
+/* What is left to say of a job that was given back to its owner. */
+struct retired_job {
+    size_t cost;
+    int64_t spent_ns;
+    bool complete; /* it was not stopped: its time is worth remembering */
+};
+void scheduler_retire(struct scheduler *s, const struct retired_job *job);
+
+/* Ends the workers as soon as they ask again. */
+void scheduler_quit(struct scheduler *s);
+
+#endif

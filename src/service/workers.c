@@ -1,0 +1,156 @@
+#include "service/workers.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "service/clock.h"
+
+struct worker {
+    pthread_t thread;
+    struct scheduler *scheduler;
+    void *scratch;
+    size_t scratch_bytes, scratch_limit;
+    int64_t since_ns;  /* end of what was timed last */
+    int64_t worked_ns; /* since it asked for work last */
+};
+
+struct workers {
+    size_t count;
+    struct worker worker[];
+};
+
+/* Time since the last lap. */
+static int64_t lap(struct worker *w)
+{
+    int64_t now = clock_now_ns(), ns = now - w->since_ns;
+    w->since_ns = now;
+    w->worked_ns += ns;
+    return ns;
+}
+
+static bool scratch_reserve(struct worker *w, size_t bytes)
+{
+    if (bytes <= w->scratch_bytes)
+        return true;
+    if (bytes > w->scratch_limit || bytes > SIZE_MAX / 2)
+        return false;
+
+    free(w->scratch);
+    size_t rounded = (bytes + ARENA_ALIGNMENT - 1) & ~(size_t)(ARENA_ALIGNMENT - 1);
+    w->scratch = aligned_alloc(ARENA_ALIGNMENT, rounded);
+    w->scratch_bytes = w->scratch ? rounded : 0;
+    return w->scratch != NULL;
+}
+
+static void run_task(struct worker *w, struct job *job, size_t task)
+{
+    if (scratch_reserve(w, job->scratch_bytes))
+        job->run(job, task, w->scratch);
+    else
+        job_stop(job, ERROR_OUT_OF_MEMORY);
+}
+
+/* Between stages: what comes now, if anything. */
+static bool prepare(struct worker *w, struct job *job)
+{
+    bool goes_on = scheduler_check(w->scheduler, job, w->since_ns);
+    bool more = job->next(job);
+    assert(goes_on || !more);
+    job->spent_ns += lap(w);
+    return more;
+}
+
+static void retire(struct worker *w, struct job *job)
+{
+    struct retired_job retired = {.cost = job->cost,
+                                  .spent_ns = job->spent_ns,
+                                  .complete = atomic_load(&job->stopped) == ERROR_NONE};
+    job->finished(job);
+    lap(w);
+    scheduler_retire(w->scheduler, &retired);
+}
+
+/* The job is this worker's alone: goes on with it, to its end or until the last
+ * task of a shared stage is somebody else's. */
+static void go_on(struct worker *w, struct job *job)
+{
+    while (prepare(w, job)) {
+        if (!scheduler_check(w->scheduler, job, w->since_ns))
+            continue; /* next() hears of it */
+
+        if (job->tasks == 1) {
+            run_task(w, job, 0);
+            job->spent_ns += lap(w);
+        } else {
+            scheduler_share(w->scheduler, job);
+            run_task(w, job, 0);
+            if (!scheduler_task_done(w->scheduler, job, lap(w)))
+                return;
+        }
+    }
+    retire(w, job);
+}
+
+static void *work(void *argument)
+{
+    struct worker *w = argument;
+    struct assignment now;
+    while (scheduler_take(w->scheduler, w->worked_ns, &now)) {
+        w->since_ns = clock_now_ns();
+        w->worked_ns = 0;
+        if (!now.alone) {
+            run_task(w, now.job, now.task);
+            now.alone = scheduler_task_done(w->scheduler, now.job, lap(w));
+        }
+        if (now.alone)
+            go_on(w, now.job);
+    }
+    free(w->scratch);
+    return NULL;
+}
+
+/* Signals are the main thread's. */
+static bool thread_start(struct worker *w)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int failure = pthread_create(&w->thread, NULL, work, w);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return failure == 0;
+}
+
+struct workers *workers_new(struct scheduler *s, size_t count, size_t scratch_limit,
+                            struct error *e)
+{
+    struct workers *w = calloc(1, sizeof *w + count * sizeof w->worker[0]);
+    if (!w) {
+        error_set(e, ERROR_OUT_OF_MEMORY, "", "no memory for %zu workers", count);
+        return NULL;
+    }
+    for (; w->count < count; w->count++) {
+        struct worker *next = &w->worker[w->count];
+        next->scheduler = s;
+        next->scratch_limit = scratch_limit;
+        if (!thread_start(next)) {
+            error_set(e, ERROR_OUT_OF_MEMORY, "",
+                      "the system refuses thread %zu of %zu (workers)", w->count + 1,
+                      count);
+            scheduler_quit(s);
+            workers_delete(w);
+            return NULL;
+        }
+    }
+    return w;
+}
+
+void workers_delete(struct workers *w)
+{
+    for (size_t i = 0; i < w->count; i++)
+        pthread_join(w->worker[i].thread, NULL);
+    free(w);
+}

@@ -1,0 +1,663 @@
+#include "service/scheduler.h"
+
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/resource.h>
+
+#include "service/clock.h"
+#include "support/test.h"
+
+enum { STAGES = 3, LONGEST_LOG = 4096 };
+
+/* What ran, in order; the letter of a trial a task. For one worker. */
+struct diary {
+    char text[LONGEST_LOG];
+    size_t length;
+};
+
+/* A job that does as it is told and remembers what was done with it. */
+struct trial {
+    struct job job;
+    size_t tasks[STAGES]; /* 0: no such stage */
+    size_t scratch_bytes;
+    char letter;
+    struct diary *diary;
+    void (*act)(struct trial *t, size_t task, void *scratch); /* in every task */
+    struct trial *other;
+    struct scheduler *scheduler;
+    sem_t *hold; /* a task waits for it */
+
+    size_t stage;
+    unsigned char *marks; /* one a task: the last stage it ran in; 255: ran twice */
+    size_t wrong;
+    const void *thread; /* where the last task ran */
+    _Atomic size_t started, ran;
+    _Atomic bool left;
+    _Atomic int finished;
+    enum error_code why;
+};
+
+static void trial_run(struct job *job, size_t task, void *scratch)
+{
+    struct trial *t = (struct trial *)job;
+    t->started++;
+    if (t->diary)
+        t->diary->text[t->diary->length++] = t->letter;
+    if (t->marks)
+        t->marks[task] = t->marks[task] == t->stage ? 255 : (unsigned char)t->stage;
+    if (t->hold)
+        sem_wait(t->hold);
+    if (t->act)
+        t->act(t, task, scratch);
+    t->ran++;
+}
+
+static bool trial_next(struct job *job)
+{
+    struct trial *t = (struct trial *)job;
+    t->why = (enum error_code)job->stopped;
+    if (t->marks && t->stage > 0 && t->why == ERROR_NONE)
+        for (size_t i = 0; i < t->tasks[t->stage - 1]; i++)
+            t->wrong += t->marks[i] != t->stage;
+    if (t->why != ERROR_NONE || t->stage == STAGES || t->tasks[t->stage] == 0)
+        return false;
+
+    job->run = trial_run;
+    job->tasks = t->tasks[t->stage++];
+    job->scratch_bytes = t->scratch_bytes;
+    return true;
+}
+
+static void trial_finished(struct job *job)
+{
+    struct trial *t = (struct trial *)job;
+    if (t->diary)
+        t->diary->text[t->diary->length++] = '.';
+    t->finished++;
+}
+
+static void trial_init(struct trial *t, size_t tasks)
+{
+    *t = (struct trial){.tasks = {tasks}, .letter = '?'};
+    t->job.next = trial_next;
+    t->job.finished = trial_finished;
+    t->job.deadline_ns = clock_now_ns() + 60 * NS_PER_S;
+    t->job.cancelled = &t->left;
+}
+
+static struct scheduler *pool(size_t workers, size_t queue_depth)
+{
+    const struct scheduler_options options = {.workers = workers,
+                                              .queue_depth = queue_depth,
+                                              .queue_wait_ns = 60 * NS_PER_S,
+                                              .scratch_limit = 1 << 20};
+    struct error e = {0};
+    struct scheduler *s = scheduler_new(&options, &e);
+    ck_assert_msg(s != NULL, "%s", e.message);
+    return s;
+}
+
+static void submit(struct scheduler *s, struct trial *t)
+{
+    struct error e = {0};
+    t->scheduler = s;
+    ck_assert_msg(scheduler_submit(s, &t->job, &e), "%s", e.message);
+}
+
+/* Waits until everything accepted has finished. */
+static void settle(struct scheduler *s)
+{
+    ck_assert(scheduler_drain(s, clock_now_ns() + 60 * NS_PER_S));
+}
+
+/* One worker, kept in a task until sem_post(). */
+static struct scheduler *held_pool(struct trial *holder, sem_t *hold,
+                                   size_t queue_depth)
+{
+    struct scheduler *s = pool(1, queue_depth);
+    sem_init(hold, 0, 0);
+    trial_init(holder, 1);
+    holder->hold = hold;
+    submit(s, holder);
+    while (!holder->started && clock_now_ns() < holder->job.deadline_ns)
+        sched_yield();
+    return s;
+}
+
+START_TEST(every_task_of_every_stage_runs_once_and_is_seen_by_the_next_stage)
+{
+    enum { MOST = 3000 };
+    static unsigned char marks[MOST];
+    struct scheduler *s = pool(7, 10);
+    struct trial t;
+    trial_init(&t, MOST);
+    t.tasks[1] = 1;
+    t.tasks[2] = 17;
+    t.marks = marks;
+    submit(s, &t);
+    settle(s);
+    ck_assert_uint_eq(t.wrong, 0);
+    ck_assert_uint_eq(t.ran, MOST + 1 + 17);
+    ck_assert_int_eq(t.finished, 1);
+    ck_assert_int_eq(t.why, ERROR_NONE);
+    scheduler_delete(s);
+}
+END_TEST
+
+START_TEST(a_full_queue_refuses_at_once)
+{
+    sem_t hold;
+    struct trial holder, waiting[3];
+    struct scheduler *s = held_pool(&holder, &hold, 2);
+    struct error e = {0};
+    for (size_t i = 0; i < 3; i++)
+        trial_init(&waiting[i], 1);
+    submit(s, &waiting[0]);
+    submit(s, &waiting[1]);
+    ck_assert(!scheduler_submit(s, &waiting[2].job, &e));
+    ck_assert_int_eq(e.code, ERROR_OVERLOADED);
+    ck_assert_str_eq(e.message, "2 requests are waiting, at most 2 may (queue_depth)");
+
+    sem_post(&hold);
+    settle(s);
+    ck_assert_int_eq(waiting[1].finished, 1);
+    ck_assert_int_eq(waiting[2].finished, 0);
+    scheduler_delete(s);
+}
+END_TEST
+
+static void spin_1_ms(struct trial *t, size_t task, void *scratch)
+{
+    (void)t, (void)task, (void)scratch;
+    int64_t until = clock_now_ns() + NS_PER_MS;
+    while (clock_now_ns() < until)
+        ;
+}
+
+START_TEST(a_long_predicted_wait_refuses)
+{
+    const struct scheduler_options options = {
+        .workers = 1, .queue_depth = 100, .queue_wait_ns = 1000};
+    struct error e = {0};
+    struct scheduler *s = scheduler_new(&options, &e);
+    struct trial first, second, third;
+    sem_t hold;
+    sem_init(&hold, 0, 0);
+    trial_init(&first, 1);
+    first.act = spin_1_ms;
+    submit(s, &first);
+    settle(s);
+    ck_assert_int_eq(scheduler_predicted_wait_ns(s), 0);
+
+    trial_init(&second, 1);
+    second.hold = &hold;
+    submit(s, &second);
+    trial_init(&third, 1);
+    ck_assert(!scheduler_submit(s, &third.job, &e));
+    ck_assert_int_eq(e.code, ERROR_OVERLOADED);
+    ck_assert_ptr_nonnull(strstr(e.message, "(queue_wait)"));
+    sem_post(&hold);
+    settle(s);
+    scheduler_delete(s);
+}
+END_TEST
+
+START_TEST(the_predicted_wait_grows_with_the_cost_before_it)
+{
+    sem_t hold;
+    struct trial holder, first, second;
+    struct scheduler *s = pool(1, 10);
+    trial_init(&first, 1);
+    first.act = spin_1_ms;
+    first.job.cost = 1000;
+    submit(s, &first);
+    settle(s);
+
+    sem_init(&hold, 0, 0);
+    trial_init(&holder, 1);
+    holder.hold = &hold;
+    holder.job.cost = 100;
+    submit(s, &holder);
+    int64_t before = scheduler_predicted_wait_ns(s);
+    ck_assert_int_ge(before, NS_PER_MS / 10);
+    trial_init(&second, 1);
+    second.job.cost = 900;
+    submit(s, &second);
+    ck_assert_close(scheduler_predicted_wait_ns(s), 10 * before, 0, 10);
+    sem_post(&hold);
+    settle(s);
+    scheduler_delete(s);
+}
+END_TEST
+
+/* Long enough that the next look at those who wait is due. */
+static void outlast_the_sweep(void)
+{
+    int64_t until = clock_now_ns() + 20 * NS_PER_MS;
+    while (clock_now_ns() < until)
+        sched_yield();
+}
+
+START_TEST(who_waits_in_vain_is_finished_before_its_turn)
+{
+    struct {
+        bool leaves;
+        int64_t deadline_ns;
+        enum error_code why;
+    } cases[] = {{true, INT64_MAX, ERROR_CANCELLED}, {false, 1, ERROR_DEADLINE}};
+
+    for (size_t i = 0; i < 2; i++) {
+        sem_t hold;
+        struct diary diary = {.length = 0};
+        struct trial holder, patient, vain;
+        struct scheduler *s = held_pool(&holder, &hold, 10);
+        trial_init(&patient, 2);
+        patient.diary = &diary;
+        patient.letter = 'p';
+        submit(s, &patient);
+        trial_init(&vain, 2);
+        vain.diary = &diary;
+        vain.letter = 'v';
+        vain.left = cases[i].leaves;
+        vain.job.deadline_ns = cases[i].deadline_ns;
+        submit(s, &vain);
+        outlast_the_sweep();
+        sem_post(&hold);
+        settle(s);
+        ck_assert_int_eq(vain.why, cases[i].why);
+        ck_assert_int_eq(vain.finished, 1);
+        ck_assert_uint_eq(vain.ran, 0);
+        ck_assert_str_eq(diary.text, ".pp.");
+        scheduler_delete(s);
+    }
+}
+END_TEST
+
+static void leave_at_10(struct trial *t, size_t task, void *scratch)
+{
+    (void)scratch;
+    if (task == 10)
+        t->left = true;
+}
+
+static void outlast_the_deadline_at_10(struct trial *t, size_t task, void *scratch)
+{
+    (void)scratch;
+    while (task == 10 && clock_now_ns() < t->job.deadline_ns)
+        sched_yield();
+}
+
+static void stop_at_10(struct trial *t, size_t task, void *scratch)
+{
+    (void)scratch;
+    if (task == 10)
+        job_stop(&t->job, ERROR_INVALID_INPUT);
+}
+
+START_TEST(a_running_job_is_stopped_between_tasks)
+{
+    struct {
+        void (*act)(struct trial *t, size_t task, void *scratch);
+        int64_t time_ns;
+        enum error_code why;
+    } cases[] = {{leave_at_10, 60 * NS_PER_S, ERROR_CANCELLED},
+                 {outlast_the_deadline_at_10, 50 * NS_PER_MS, ERROR_DEADLINE},
+                 {stop_at_10, 60 * NS_PER_S, ERROR_INVALID_INPUT}};
+
+    for (size_t i = 0; i < 3; i++) {
+        struct scheduler *s = pool(1, 10);
+        struct trial t;
+        trial_init(&t, 100);
+        t.tasks[1] = 5;
+        t.act = cases[i].act;
+        t.job.deadline_ns = clock_now_ns() + cases[i].time_ns;
+        submit(s, &t);
+        settle(s);
+        ck_assert_int_eq(t.why, cases[i].why);
+        ck_assert_int_eq(t.finished, 1);
+        ck_assert_uint_eq(t.ran, 11);
+        scheduler_delete(s);
+    }
+}
+END_TEST
+
+static void stop_at_500(struct trial *t, size_t task, void *scratch)
+{
+    (void)scratch;
+    if (task == 500)
+        job_stop(&t->job, ERROR_INVALID_INPUT);
+}
+
+START_TEST(every_task_before_the_one_that_stopped_its_job_has_run)
+{
+    static unsigned char marks[3000];
+    struct scheduler *s = pool(7, 10);
+    struct trial t;
+    memset(marks, 0, sizeof marks);
+    trial_init(&t, 3000);
+    t.act = stop_at_500;
+    t.marks = marks;
+    submit(s, &t);
+    settle(s);
+    for (size_t i = 0; i <= 500; i++)
+        ck_assert_uint_eq(marks[i], 1);
+    ck_assert_uint_lt(t.ran, 3000);
+    scheduler_delete(s);
+}
+END_TEST
+
+START_TEST(tasks_of_two_jobs_run_in_turn)
+{
+    sem_t hold;
+    struct diary diary = {.length = 0};
+    struct trial holder, a, b;
+    struct scheduler *s = held_pool(&holder, &hold, 10);
+    trial_init(&a, 40);
+    trial_init(&b, 40);
+    a.letter = 'a';
+    b.letter = 'b';
+    a.diary = b.diary = &diary;
+    submit(s, &a);
+    submit(s, &b);
+    sem_post(&hold);
+    settle(s);
+    ck_assert_uint_eq(diary.length, 82);
+    const char *from = strchr(diary.text, 'b'), *to = strchr(diary.text, '.');
+    ck_assert_ptr_nonnull(from);
+    ck_assert_int_gt(to - from, 60);
+    for (const char *at = from; at + 1 < to; at++)
+        ck_assert_int_ne(at[0], at[1]);
+    scheduler_delete(s);
+}
+END_TEST
+
+static void submit_other_at_5(struct trial *t, size_t task, void *scratch)
+{
+    (void)scratch;
+    if (task == 5)
+        submit(t->scheduler, t->other);
+}
+
+START_TEST(a_short_job_overtakes_a_long_one_and_those_that_wait)
+{
+    struct diary diary = {.length = 0};
+    struct trial big, small, others[10];
+    struct scheduler *s = pool(1, 100);
+    trial_init(&small, 1);
+    small.letter = 's';
+    small.tasks[1] = 1;
+    small.diary = &diary;
+    trial_init(&big, 200);
+    big.letter = 'b';
+    big.job.cost = SHORT_JOB_COST + 1;
+    big.diary = &diary;
+    big.act = submit_other_at_5;
+    big.other = &small;
+    for (size_t i = 0; i < 10; i++) {
+        trial_init(&others[i], 200);
+        others[i].letter = 'o';
+        others[i].job.cost = SHORT_JOB_COST + 1;
+        others[i].diary = &diary;
+    }
+    submit(s, &big);
+    for (size_t i = 0; i < 10; i++)
+        submit(s, &others[i]);
+    settle(s);
+
+    size_t at = strcspn(diary.text, "s");
+    ck_assert_mem_eq(diary.text + at, "ss.", 3);
+    size_t bigs = 0;
+    for (size_t i = 0; i < at; i++)
+        bigs += diary.text[i] == 'b';
+    ck_assert_uint_ge(bigs, 6);
+    ck_assert_uint_le(bigs, 7);
+    scheduler_delete(s);
+}
+END_TEST
+
+static void note_thread(struct trial *t, size_t task, void *scratch)
+{
+    static _Thread_local char here;
+    (void)task, (void)scratch;
+    t->wrong += t->stage > 1 && t->thread != &here;
+    t->thread = &here;
+}
+
+START_TEST(stages_of_one_task_stay_on_one_worker)
+{
+    struct scheduler *s = pool(4, 200);
+    static struct trial t[100];
+    for (size_t i = 0; i < 100; i++) {
+        trial_init(&t[i], 1);
+        t[i].tasks[1] = t[i].tasks[2] = 1;
+        t[i].act = note_thread;
+        submit(s, &t[i]);
+    }
+    settle(s);
+    for (size_t i = 0; i < 100; i++) {
+        ck_assert_uint_eq(t[i].wrong, 0);
+        ck_assert_uint_eq(t[i].ran, 3);
+    }
+    scheduler_delete(s);
+}
+END_TEST
+
+START_TEST(a_closed_scheduler_refuses_and_finishes_what_it_has)
+{
+    sem_t hold;
+    struct trial holder, waiting, late;
+    struct scheduler *s = held_pool(&holder, &hold, 10);
+    struct error e = {0};
+    trial_init(&waiting, 5);
+    trial_init(&late, 1);
+    submit(s, &waiting);
+    scheduler_close(s);
+    ck_assert(!scheduler_submit(s, &late.job, &e));
+    ck_assert_int_eq(e.code, ERROR_SHUTTING_DOWN);
+    sem_post(&hold);
+    settle(s);
+    ck_assert_uint_eq(waiting.ran, 5);
+    ck_assert_int_eq(waiting.why, ERROR_NONE);
+    ck_assert_int_eq(late.finished, 0);
+    scheduler_delete(s);
+}
+END_TEST
+
+static void *post_after_a_while(void *hold)
+{
+    outlast_the_sweep();
+    sem_post(hold);
+    return NULL;
+}
+
+START_TEST(a_drain_past_its_time_stops_what_is_left)
+{
+    sem_t hold;
+    struct trial holder, waiting;
+    struct scheduler *s = held_pool(&holder, &hold, 10);
+    holder.tasks[1] = 3; /* read when its first stage is over */
+    trial_init(&waiting, 5);
+    submit(s, &waiting);
+    scheduler_close(s);
+    pthread_t poster;
+    ck_assert_int_eq(pthread_create(&poster, NULL, post_after_a_while, &hold), 0);
+    ck_assert(!scheduler_drain(s, clock_now_ns()));
+    pthread_join(poster, NULL);
+    ck_assert_int_eq(holder.why, ERROR_SHUTTING_DOWN);
+    ck_assert_uint_eq(holder.ran, 1);
+    ck_assert_int_eq(waiting.why, ERROR_SHUTTING_DOWN);
+    ck_assert_int_eq(waiting.finished, 1);
+    ck_assert_uint_eq(waiting.ran, 0);
+    scheduler_delete(s);
+}
+END_TEST
+
+static void fill_scratch(struct trial *t, size_t task, void *scratch)
+{
+    (void)task;
+    t->wrong += (uintptr_t)scratch % 64 != 0;
+    memset(scratch, 1, t->scratch_bytes);
+}
+
+START_TEST(scratch_grows_up_to_its_limit)
+{
+    struct {
+        size_t bytes;
+        enum error_code why;
+    } cases[] = {{100, ERROR_NONE},
+                 {4096, ERROR_NONE},
+                 {1 << 20, ERROR_NONE},
+                 {(1 << 20) + 1, ERROR_OUT_OF_MEMORY},
+                 {SIZE_MAX, ERROR_OUT_OF_MEMORY}};
+    struct scheduler *s = pool(1, 10);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct trial t;
+        trial_init(&t, 2);
+        t.scratch_bytes = cases[i].bytes;
+        t.act = fill_scratch;
+        submit(s, &t);
+        settle(s);
+        ck_assert_int_eq(t.why, cases[i].why);
+        ck_assert_uint_eq(t.ran, cases[i].why ? 0 : 2);
+        ck_assert_uint_eq(t.wrong, 0);
+    }
+    scheduler_delete(s);
+}
+END_TEST
+
+enum { CLIENTS = 4, JOBS_EACH = 500 };
+
+struct client {
+    struct scheduler *scheduler;
+    struct trial trials[JOBS_EACH];
+    size_t accepted;
+};
+
+static void *client_main(void *argument)
+{
+    struct client *c = argument;
+    for (size_t i = 0; i < JOBS_EACH; i++) {
+        struct trial *t = &c->trials[i];
+        struct error e = {0};
+        trial_init(t, 1 + i % 5);
+        t->tasks[1] = i % 3;
+        t->left = i % 50 == 49;
+        c->accepted += scheduler_submit(c->scheduler, &t->job, &e);
+    }
+    return NULL;
+}
+
+START_TEST(many_threads_may_submit)
+{
+    static struct client clients[CLIENTS];
+    pthread_t threads[CLIENTS];
+    struct scheduler *s = pool(7, 64);
+    size_t accepted = 0, finished = 0;
+    for (size_t i = 0; i < CLIENTS; i++) {
+        clients[i].scheduler = s;
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, client_main, &clients[i]),
+                         0);
+    }
+    for (size_t i = 0; i < CLIENTS; i++)
+        pthread_join(threads[i], NULL);
+    settle(s);
+    for (size_t i = 0; i < CLIENTS; i++) {
+        accepted += clients[i].accepted;
+        for (size_t j = 0; j < JOBS_EACH; j++) {
+            const struct trial *t = &clients[i].trials[j];
+            finished += (size_t)t->finished;
+            if (t->finished && t->why == ERROR_NONE)
+                ck_assert_uint_eq(t->ran, t->tasks[0] + t->tasks[1]);
+        }
+    }
+    ck_assert_uint_gt(accepted, 0);
+    ck_assert_uint_eq(accepted, finished);
+    scheduler_delete(s);
+}
+END_TEST
+
+/* The value of a series in Prometheus text. */
+static double series(struct metrics *m, const char *name)
+{
+    struct buffer text;
+    size_t length;
+    buffer_init(&text, 1 << 20);
+    metrics_write(m, METRICS_PROMETHEUS, &text);
+    char *all = buffer_take(&text, &length), line[100];
+    ck_assert_ptr_nonnull(all);
+    snprintf(line, sizeof line, "\n%s ", name);
+    const char *at = strstr(all, line);
+    ck_assert_msg(at != NULL, "no %s", name);
+    double value = strtod(at + strlen(line), NULL);
+    free(all);
+    return value;
+}
+
+START_TEST(the_pool_shows_in_the_metrics)
+{
+    static const char *const routes[] = {"/"};
+    struct metrics *m = metrics_new(routes, 1);
+    const struct scheduler_options options = {.workers = 2,
+                                              .queue_depth = 5,
+                                              .queue_wait_ns = 60 * NS_PER_S,
+                                              .scratch_limit = 1,
+                                              .metrics = m};
+    struct error e = {0};
+    struct scheduler *s = scheduler_new(&options, &e);
+    ck_assert_ptr_nonnull(s);
+    struct trial t[3];
+    sem_t hold;
+    sem_init(&hold, 0, 0);
+    for (size_t i = 0; i < 3; i++) {
+        trial_init(&t[i], 1);
+        t[i].hold = &hold;
+        t[i].act = spin_1_ms;
+        submit(s, &t[i]);
+    }
+    while ((!t[0].started || !t[1].started) && clock_now_ns() < t[0].job.deadline_ns)
+        sched_yield();
+    ck_assert_double_eq(series(m, "attentiond_queue_depth"), 1);
+    ck_assert_double_eq(series(m, "attentiond_queue_capacity"), 5);
+    ck_assert_double_eq(series(m, "attentiond_workers"), 2);
+    ck_assert_double_eq(series(m, "attentiond_workers_busy"), 2);
+
+    for (size_t i = 0; i < 3; i++)
+        sem_post(&hold);
+    settle(s);
+    scheduler_delete(s);
+    ck_assert_double_eq(series(m, "attentiond_queue_depth"), 0);
+    ck_assert_double_ge(series(m, "attentiond_worker_busy_seconds_total"), 0.003);
+    metrics_delete(m);
+}
+END_TEST
+
+START_TEST(threads_that_cannot_be_had_are_an_error)
+{
+#if !defined __SANITIZE_ADDRESS__ && !defined __SANITIZE_THREAD__
+    const struct scheduler_options options = {.workers = 256};
+    const struct rlimit room = {512 << 20, 512 << 20}; /* of stacks, 8 MiB each */
+    struct error e = {0};
+    ck_assert_int_eq(setrlimit(RLIMIT_AS, &room), 0);
+    ck_assert_ptr_null(scheduler_new(&options, &e));
+    ck_assert_int_eq(e.code, ERROR_OUT_OF_MEMORY);
+    ck_assert_ptr_nonnull(strstr(e.message, "of 256 (workers)"));
+#endif
+}
+END_TEST
+
+TEST_PROGRAM("scheduler",
+             every_task_of_every_stage_runs_once_and_is_seen_by_the_next_stage,
+             a_full_queue_refuses_at_once, a_long_predicted_wait_refuses,
+             the_predicted_wait_grows_with_the_cost_before_it,
+             who_waits_in_vain_is_finished_before_its_turn,
+             a_running_job_is_stopped_between_tasks,
+             every_task_before_the_one_that_stopped_its_job_has_run,
+             tasks_of_two_jobs_run_in_turn,
+             a_short_job_overtakes_a_long_one_and_those_that_wait,
+             stages_of_one_task_stay_on_one_worker,
+             a_closed_scheduler_refuses_and_finishes_what_it_has,
+             a_drain_past_its_time_stops_what_is_left, scratch_grows_up_to_its_limit,
+             many_threads_may_submit, the_pool_shows_in_the_metrics,
+             threads_that_cannot_be_had_are_an_error)
