@@ -1,0 +1,88 @@
+// The real service, on a free port of 127.0.0.1, as a child of the test.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('../../..', import.meta.url));
+export const binary = process.env.ATTENTIOND ?? `${root}build/attentiond`;
+export const shared = process.env.ATTENTIOND_SHARED ?? `${root}../shared`;
+assert.ok(existsSync(binary), `no service at ${binary}: build it, or name it in ATTENTIOND`);
+
+// Timings and sizes mean nothing under a sanitizer.
+const image = readFileSync(binary);
+export const sanitized = image.includes('__asan_init') || image.includes('__tsan_init');
+
+// The environment of the test, without what would be a setting of the service.
+export function cleanEnvironment(extra = {}) {
+  const kept = Object.entries(process.env).filter(
+    ([name]) => !name.startsWith('ATTENTIOND_') && !name.startsWith('OPENBLAS_')
+  );
+  return { ...Object.fromEntries(kept), ...extra };
+}
+
+const deadlineMs = sanitized ? 30000 : 10000;
+const running = new Set();
+process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')));
+
+export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+export async function until(what, condition, ms = deadlineMs) {
+  for (const end = Date.now() + ms; ; await sleep(5)) {
+    const value = await condition();
+    if (value) return value;
+    assert.ok(Date.now() < end, `waited ${ms} ms for: ${what}`);
+  }
+}
+
+// Starts the service with these flags, e.g. ['--workers', '2'], and waits until it
+// listens, which it does when it is ready.
+export async function start(flags = [], environment = {}) {
+  const startedAt = process.hrtime.bigint();
+  const child = spawn(binary, ['--port', '0', ...flags], {
+    env: cleanEnvironment(environment),
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  running.add(child);
+  const service = { child, pid: child.pid, log: '', exited: null };
+  service.ended = new Promise((resolve) =>
+    child.on('close', (code, signal) => {
+      running.delete(child);
+      service.exited = { code, signal };
+      resolve(service.exited);
+    })
+  );
+  await new Promise((resolve, reject) => {
+    child.stderr.setEncoding('utf8');
+    child.stderr.on('data', (text) => {
+      service.log += text;
+      const port = /listening\b.*?\bport"?[=:]\s*"?(\d+)/.exec(service.log)?.[1];
+      if (!port || service.port) return;
+      service.port = Number(port);
+      service.startMs = Number(process.hrtime.bigint() - startedAt) / 1e6;
+      resolve();
+    });
+    service.ended.then(({ code, signal }) =>
+      reject(new Error(`it ended (${code ?? signal}) before it listened:\n${service.log}`))
+    );
+    setTimeout(() => reject(new Error(`not listening:\n${service.log}`)), deadlineMs).unref();
+  });
+  service.url = `http://127.0.0.1:${service.port}`;
+  service.signal = (name) => child.kill(name);
+  service.stop = () => stop(service);
+  return service;
+}
+
+// SIGTERM, then: exit code 0 and nothing that a sanitizer reported.
+async function stop(service) {
+  if (!service.exited) service.signal('SIGTERM');
+  const late = setTimeout(() => service.signal('SIGKILL'), 40000);
+  await service.ended;
+  clearTimeout(late);
+  checkEnd(service);
+}
+
+export function checkEnd(service) {
+  assert.doesNotMatch(service.log, /Sanitizer|runtime error:/, service.log.slice(-8000));
+  assert.deepEqual(service.exited, { code: 0, signal: null }, service.log.slice(-4000));
+}
