@@ -121,7 +121,7 @@ struct attention_case *attention_case_random(struct test_random *r, double work)
         a->dv = chance(r, 50) ? a->dk : widths[test_random_size(r, 0, 11)];
     } while ((double)(a->H * a->T) * (double)(a->S * (a->dk + a->dv)) > work);
 
-    make_arrays(c, r, chance(r, 20) ? 30.0f : 2.0f,
+    make_arrays(c, r, chance(r, 20) ? 8.0f : 2.0f,
                 (enum attention_case_layout)test_random_size(r, 0, 2));
     a->scale = chance(r, 20) ? -0.25f : a->scale;
     a->causal = chance(r, 40);

@@ -1,0 +1,67 @@
+/* vector_kernels.h - the inner loops of the fast attention, once per instruction set.
+ *
+ * The source is one, src/core/vector_template.h, in GNU C vectors; it is compiled
+ * for several register files, because the best register tile differs between them
+ * (which is also why target_clones would not do), and the best set that the CPU has
+ * is chosen while running. Results differ between sets by rounding, never between
+ * two runs of one set.
+ *
+ * "Padded" numbers are a multiple of VECTOR_PAD floats, aligned to 64 bytes. */
+#ifndef CORE_VECTOR_KERNELS_H
+#define CORE_VECTOR_KERNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    TILE_ROWS = 6,   /* rows of one register tile */
+    TILE_WIDTH = 64, /* most columns of one register tile */
+    VECTOR_PAD = 16
+};
+
+/* c[6][width] = factor a[6][depth] b[depth][width], or added to what c holds. */
+struct tile_product {
+    const float *a; /* row i at a + i a_stride */
+    size_t a_stride;
+    const float *b; /* row k at b + k width */
+    size_t width;   /* a multiple of VECTOR_PAD, at most TILE_WIDTH */
+    size_t depth;
+    float factor;
+    bool add;
+    float *c; /* row i at c + i c_stride */
+    size_t c_stride;
+};
+
+struct vector_kernels {
+    const char *name;
+
+    void (*multiply)(const struct tile_product *p);
+
+    /* x[j] += bias[j], or x[j] = -INFINITY where bias[j] is that. Both return
+     * whether any x may still count. Any n. */
+    bool (*add_bias)(float *x, const float *bias, size_t n);
+    /* x[j] = -INFINITY where allowed[j] is 0. */
+    bool (*hide)(float *x, const uint8_t *allowed, size_t n);
+
+    /* Largest of n padded numbers; -INFINITY for none. */
+    float (*maximum)(const float *x, size_t n);
+
+    /* x[j] = exp(x[j] - max) 2^-shrink; returns their sum. n padded; max finite and
+     * no x above it; shrink from 0 to 24. Relative error of one x at most 2^-22.5;
+     * what would be below 2^-126 is 0, and so is exp(-INFINITY). A NaN stays one. */
+    float (*exponentials)(float *x, size_t n, float max, int shrink);
+
+    /* to[j] = factor from[j], or added to what `to` holds. Any n. */
+    void (*scale)(float *to, const float *from, size_t n, float factor);
+    void (*add_scaled)(float *to, const float *from, size_t n, float factor);
+};
+
+/* The sets this CPU can run, best first; NULL from the last on. */
+const struct vector_kernels *vector_kernels_choice(size_t n);
+
+extern const struct vector_kernels vector_kernels_avx512; /* x86-64 only, these two */
+extern const struct vector_kernels vector_kernels_avx2;
+extern const struct vector_kernels vector_kernels_plain;
+
+#endif

@@ -1,0 +1,9 @@
+/* 32 registers of 16 floats: a tile of 6 x 64 takes 24, a row of b 4. */
+#if defined __x86_64__
+#define TARGET       __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")))
+#define LANES        16
+#define TILE_VECTORS 4
+#define KERNELS      vector_kernels_avx512
+#define KERNELS_NAME "avx512"
+#include "vector_template.h"
+#endif

@@ -1,0 +1,12 @@
+/* What every machine has, in vectors of 4 floats: 16 registers of them on x86-64,
+ * 32 on aarch64. */
+#define TARGET
+#define LANES 4
+#if defined __x86_64__
+#define TILE_VECTORS 2
+#else
+#define TILE_VECTORS 4
+#endif
+#define KERNELS      vector_kernels_plain
+#define KERNELS_NAME "plain"
+#include "vector_template.h"
