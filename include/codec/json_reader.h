@@ -4,8 +4,8 @@
  * tree is built. Strict: UTF-8 without BOM, no duplicate members (compared
  * unescaped), no trailing data, depth at most JSON_MAX_DEPTH, at most
  * JSON_MAX_MEMBERS members an object. Two kinds of failure:
- *   not JSON: ERROR_INVALID_JSON, path "", message with line, column and byte
- *             offset, counted from 1, 1 and 0;
+ *   not JSON: ERROR_INVALID_JSON, path "", message with line, column (in
+ *             characters) and byte offset, counted from 1, 1 and 0;
  *   not what was asked for: ERROR_INVALID_INPUT with the pointer of `at`.
  * A failure leaves the reader unusable. */
 #ifndef CODEC_JSON_READER_H
@@ -16,6 +16,7 @@
 
 #include "base/arena.h"
 #include "base/field.h"
+#include "codec/json_string.h"
 
 enum { JSON_MAX_DEPTH = 16, JSON_MAX_MEMBERS = 128 };
 
@@ -30,17 +31,11 @@ enum json_kind {
     JSON_KIND_OTHER /* a byte that begins no value */
 };
 
-/* Text inside the document, or in the arena when it held escapes; valid UTF-8;
- * not terminated by a zero. */
-struct json_text {
-    const char *bytes;
-    size_t length;
-};
-
 struct json_reader {
     const char *begin, *at, *end; /* borrowed */
     struct arena *arena;          /* for unescaped strings */
-    size_t depth;
+    size_t depth;                 /* objects and arrays we are inside of */
+    uint32_t objects;             /* bit i: the one at depth i + 1 is an object */
 };
 
 void json_reader_init(struct json_reader *r, const char *text, size_t length,
@@ -70,6 +65,12 @@ MUST_USE bool json_reader_array(struct json_reader *r, const struct field *at,
 MUST_USE bool json_reader_element(struct json_reader *r, size_t *count, bool *found,
                                   struct error *e);
 
+/* A fast way through long arrays of numbers: after an element was read, reads
+ * the elements behind it for as long as they are numbers and there is `room`;
+ * returns how many. It never fails: at the first doubt it stops behind the
+ * number before, and json_reader_element() finds what is there. */
+size_t json_reader_more_floats(struct json_reader *r, float *out, size_t room);
+
 /* Scalars. A number outside float32 or not whole is ERROR_INVALID_INPUT. */
 MUST_USE bool json_reader_float(struct json_reader *r, const struct field *at,
                                 float *out, struct error *e);
@@ -84,7 +85,7 @@ MUST_USE bool json_reader_string(struct json_reader *r, const struct field *at,
 MUST_USE bool json_reader_null(struct json_reader *r, const struct field *at,
                                struct error *e);
 
-/* Walks over any value, checking all of its syntax. */
+/* Walks over any value, checking all of its syntax; its numbers may have any size. */
 MUST_USE bool json_reader_skip(struct json_reader *r, struct error *e);
 
 /* Only blanks may follow the document. */

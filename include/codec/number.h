@@ -21,11 +21,14 @@ enum number_status {
 
 /* Reads one number of RFC 8259 grammar from [*at, end) and moves *at behind
  * it (on failure: to the byte that is wrong, or the number's first byte when
- * it is out of range). Correctly rounded to nearest, ties to even; the sign of
- * -0 and denormals are kept; underflow gives 0 or a denormal; what would round
- * to infinity is NUMBER_OUT_OF_RANGE. Independent of the locale. */
+ * it is out of range or too long). Correctly rounded to nearest, ties to even; the sign
+ * of -0 and denormals are kept; underflow gives 0 or a denormal; what would round to
+ * infinity is NUMBER_OUT_OF_RANGE. Independent of the locale. */
 enum number_status number_read_float(const char **at, const char *end, float *out);
 enum number_status number_read_double(const char **at, const char *end, double *out);
+
+/* Walks over a number of any size; never NUMBER_OUT_OF_RANGE. */
+enum number_status number_skip(const char **at, const char *end);
 
 /* Writes the shortest text that reads back as the same float32 (of those the
  * nearest to it); finite values only. `out` has room for NUMBER_MAX_BYTES.

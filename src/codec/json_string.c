@@ -1,0 +1,230 @@
+#include "codec/json_string.h"
+
+#include <stdint.h>
+#include <string.h>
+
+/* Do the eight bytes hold no quote, no backslash, no control and nothing beyond
+ * ASCII? A byte minus n borrows into its high bit when it is below n. */
+static inline bool are_plain(uint64_t bytes)
+{
+    const uint64_t ones = 0x0101010101010101, high = 0x8080808080808080;
+    const uint64_t quote = bytes ^ (ones * '"'), slash = bytes ^ (ones * '\\');
+    const uint64_t special =
+        bytes | (bytes - ones * 0x20) | (quote - ones) | (slash - ones);
+    return (special & high) == 0;
+}
+
+/* Length of the well-formed UTF-8 character at `p`, 0 when there is none (Unicode,
+ * table 3-7); -1 when the text ends in its middle. */
+static int character(const unsigned char *p, const unsigned char *end)
+{
+    int length;
+    unsigned char least = 0x80, most = 0xBF; /* of the second byte */
+    if (*p >= 0xC2 && *p <= 0xDF) {
+        length = 2;
+    } else if (*p >= 0xE0 && *p <= 0xEF) {
+        length = 3;
+        least = *p == 0xE0 ? 0xA0 : 0x80; /* not overlong */
+        most = *p == 0xED ? 0x9F : 0xBF;  /* not a surrogate */
+    } else if (*p >= 0xF0 && *p <= 0xF4) {
+        length = 4;
+        least = *p == 0xF0 ? 0x90 : 0x80;
+        most = *p == 0xF4 ? 0x8F : 0xBF; /* not above U+10FFFF */
+    } else {
+        return 0;
+    }
+
+    for (int i = 1; i < length; i++) {
+        if (p + i == end)
+            return -1;
+        if (p[i] < least || p[i] > most)
+            return 0;
+        least = 0x80;
+        most = 0xBF;
+    }
+    return length;
+}
+
+/* The four hex digits at `p`; -1 when they are none. */
+static int hex4(const char *p)
+{
+    int value = 0;
+    for (int i = 0; i < 4; i++) {
+        int digit = p[i] >= '0' && p[i] <= '9'   ? p[i] - '0'
+                    : p[i] >= 'a' && p[i] <= 'f' ? p[i] - 'a' + 10
+                    : p[i] >= 'A' && p[i] <= 'F' ? p[i] - 'A' + 10
+                                                 : -1;
+        if (digit < 0)
+            return -1;
+        value = value * 16 + digit;
+    }
+    return value;
+}
+
+static bool is_surrogate(int unit)
+{
+    return unit >= 0xD800 && unit <= 0xDFFF;
+}
+
+/* The "\uXXXX" at *at, or a pair of them; moves *at behind it. */
+static enum json_string_status check_unicode(const char **at, const char *end)
+{
+    const char *p = *at;
+    if (end - p < 6)
+        return memchr(p, '"', (size_t)(end - p)) ? JSON_STRING_ESCAPE : JSON_STRING_CUT;
+    int unit = hex4(p + 2);
+    if (unit < 0)
+        return JSON_STRING_ESCAPE;
+    *at = p + 6;
+    if (!is_surrogate(unit))
+        return JSON_STRING_OK;
+
+    *at = p;
+    if (unit >= 0xDC00)
+        return JSON_STRING_SURROGATE;
+    p += 6;
+    if (end - p < 6)
+        return memchr(p, '"', (size_t)(end - p)) ? JSON_STRING_SURROGATE
+                                                 : JSON_STRING_CUT;
+    int second = p[0] == '\\' && p[1] == 'u' ? hex4(p + 2) : -1;
+    if (second < 0xDC00 || second > 0xDFFF)
+        return JSON_STRING_SURROGATE;
+    *at = p + 6;
+    return JSON_STRING_OK;
+}
+
+static enum json_string_status check_escape(const char **at, const char *end)
+{
+    const char *p = *at;
+    if (end - p < 2)
+        return JSON_STRING_CUT;
+    if (p[1] == 'u')
+        return check_unicode(at, end);
+    if (p[1] == '\0' || !strchr("\"\\/bfnrt", p[1]))
+        return JSON_STRING_ESCAPE;
+    *at = p + 2;
+    return JSON_STRING_OK;
+}
+
+/* From behind the opening quote to the closing one, which *at is moved to. */
+static enum json_string_status check(const char **at, const char *end, bool *escapes)
+{
+    const char *p = *at;
+    enum json_string_status status = JSON_STRING_OK;
+    for (;;) {
+        for (uint64_t bytes; end - p >= 8; p += 8) {
+            memcpy(&bytes, p, sizeof bytes);
+            if (!are_plain(bytes))
+                break;
+        }
+        *at = p;
+        if (p == end)
+            return JSON_STRING_CUT;
+        if (*p == '"')
+            return JSON_STRING_OK;
+
+        if (*p == '\\') {
+            *escapes = true;
+            status = check_escape(&p, end);
+            if (status != JSON_STRING_OK)
+                return status;
+        } else if ((unsigned char)*p < 0x20) {
+            return JSON_STRING_CONTROL;
+        } else if ((unsigned char)*p < 0x80) {
+            p++;
+        } else {
+            int length =
+                character((const unsigned char *)p, (const unsigned char *)end);
+            if (length <= 0)
+                return length < 0 ? JSON_STRING_CUT : JSON_STRING_UTF8;
+            p += length;
+        }
+    }
+}
+
+/* A code point as UTF-8. */
+static char *put_character(char *out, uint32_t c)
+{
+    const unsigned tail = 0x80, bits = 0x3F;
+    if (c < 0x80) {
+        *out++ = (char)c;
+        return out;
+    }
+    if (c < 0x800) {
+        *out++ = (char)(0xC0 | c >> 6);
+    } else {
+        if (c < 0x10000) {
+            *out++ = (char)(0xE0 | c >> 12);
+        } else {
+            *out++ = (char)(0xF0 | c >> 18);
+            *out++ = (char)(tail | (c >> 12 & bits));
+        }
+        *out++ = (char)(tail | (c >> 6 & bits));
+    }
+    *out++ = (char)(tail | (c & bits));
+    return out;
+}
+
+/* The escape at `p`, known to be right; moves *out behind what it means. */
+static const char *unescape(const char *p, char **out)
+{
+    switch (p[1]) {
+    case 'b': *(*out)++ = '\b'; return p + 2;
+    case 'f': *(*out)++ = '\f'; return p + 2;
+    case 'n': *(*out)++ = '\n'; return p + 2;
+    case 'r': *(*out)++ = '\r'; return p + 2;
+    case 't': *(*out)++ = '\t'; return p + 2;
+    case 'u': break;
+    default: *(*out)++ = p[1]; return p + 2;
+    }
+
+    const int unit = hex4(p + 2);
+    if (!is_surrogate(unit)) {
+        *out = put_character(*out, (uint32_t)unit);
+        return p + 6;
+    }
+    const int second = hex4(p + 8);
+    *out = put_character(*out, 0x10000 + ((uint32_t)(unit - 0xD800) << 10) +
+                                   (uint32_t)(second - 0xDC00));
+    return p + 12;
+}
+
+/* What an escape means is never longer than the escape. */
+static bool unescape_all(struct json_text raw, struct arena *arena,
+                         struct json_text *out, struct error *e)
+{
+    char *text = arena_alloc(arena, raw.length, 1, e), *to = text;
+    if (!text)
+        return false;
+
+    for (const char *p = raw.bytes, *end = raw.bytes + raw.length; p < end;) {
+        if (*p == '\\')
+            p = unescape(p, &to);
+        else
+            *to++ = *p++;
+    }
+    *out = (struct json_text){text, (size_t)(to - text)};
+    arena_shrink(arena, text, raw.length, out->length);
+    return true;
+}
+
+enum json_string_status json_string_read(const char **at, const char *end,
+                                         struct arena *arena, struct json_text *out,
+                                         const char **wrong, struct error *e)
+{
+    const char *begin = *at + 1, *p = begin;
+    bool escapes = false;
+    enum json_string_status status = check(&p, end, &escapes);
+    if (status != JSON_STRING_OK) {
+        *wrong = p;
+        return status;
+    }
+
+    const struct json_text raw = {begin, (size_t)(p - begin)};
+    if (out)
+        *out = raw;
+    if (out && escapes && !unescape_all(raw, arena, out, e))
+        return JSON_STRING_NO_MEMORY;
+    *at = p + 1;
+    return JSON_STRING_OK;
+}
