@@ -1,0 +1,26 @@
+#include "core/blas.h"
+
+#include <cblas.h>
+#include <stdio.h>
+#include <string.h>
+
+bool blas_init(struct error *e)
+{
+    if (openblas_get_parallel() == 0)
+        return error_set(e, ERROR_INTERNAL, "",
+                         "this OpenBLAS is a serial build, which several threads may "
+                         "not use at once: install libopenblas0-pthread");
+
+    openblas_set_num_threads(1);
+    return true;
+}
+
+void blas_description(char *text, size_t size)
+{
+    /* "OpenBLAS 0.3.21 NO_LAPACKE DYNAMIC_ARCH ...": the first two words. */
+    const char *config = openblas_get_config();
+    size_t name = strcspn(config, " ");
+    size_t version = config[name] ? strcspn(config + name + 1, " ") + 1 : 0;
+    snprintf(text, size, "%.*s %s", (int)(name + version), config,
+             openblas_get_corename());
+}
