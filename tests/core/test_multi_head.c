@@ -1,0 +1,415 @@
+#include "core/multi_head.h"
+
+#include <float.h>
+
+#include "core/blas.h"
+#include "support/attention_float64.h"
+#include "support/attention_random.h"
+#include "support/test.h"
+
+static const struct attention_limits limits = {.max_batch = 256,
+                                               .max_tokens = 8192,
+                                               .max_width = 4096,
+                                               .max_heads = 128,
+                                               .max_map_numbers = 64 << 20,
+                                               .answer_limit = 256 << 20};
+
+static const struct attention_kernel *const kernels[] = {&attention_reference};
+
+#define KERNELS (sizeof kernels / sizeof *kernels)
+
+static struct arena arena; /* each test runs in a process of its own */
+
+static void begin(void)
+{
+    struct error e = {0};
+    ck_assert(blas_init(&e));
+    arena_init(&arena, (size_t)1 << 30, NULL);
+}
+
+static struct multi_head *plan(const struct attention_kernel *kernel,
+                               const struct attention_input *input)
+{
+    struct error e = {0};
+    struct multi_head *m = multi_head_plan_with(kernel, input, &limits, &arena, &e);
+    ck_assert_msg(m != NULL, "%s: %s", e.path, e.message);
+    return m;
+}
+
+static const struct multi_head_result *compute(const struct attention_kernel *kernel,
+                                               const struct attention_input *input)
+{
+    struct error e = {0};
+    struct multi_head *m = plan(kernel, input);
+    ck_assert_msg(multi_head_run_all(m, &arena, &e), "%s: %s", e.path, e.message);
+    return multi_head_result(m);
+}
+
+/* A float32 sum of some hundred products of numbers around 1 is right to a few 1e-6;
+ * the answers are of that size. */
+static void check_numbers(const float *got, const double *want, size_t count,
+                          const char *what)
+{
+    for (size_t i = 0; i < count; i++) {
+        double off = fabs((double)got[i] - want[i]);
+        bool same = want[i] == -HUGE_VAL ? got[i] == -INFINITY
+                                         : off <= 1e-5 + 1e-4 * fabs(want[i]);
+        ck_assert_msg(same, "%s: number %zu is %.9g, want %.9g", what, i,
+                      (double)got[i], want[i]);
+    }
+}
+
+static void check_maps(const struct attention_input *in, const struct float64_sizes *z,
+                       const struct sequence_result *got,
+                       const struct float64_answer *want)
+{
+    size_t cells = z->T * z->S;
+    if (in->maps == MAPS_NONE) {
+        ck_assert_ptr_null(got->maps);
+    } else if (in->maps == MAPS_MEAN) {
+        double *mean = calloc(cells, sizeof *mean);
+        for (size_t i = 0; i < z->H * cells; i++)
+            mean[i % cells] += want->maps[i] / (double)z->H;
+        check_numbers(got->maps, mean, cells, "mean map");
+        free(mean);
+    } else {
+        size_t count = in->map_heads_given ? in->map_head_count : z->H;
+        for (size_t m = 0; m < count; m++) {
+            size_t h = in->map_heads_given ? in->map_heads[m] : m;
+            check_numbers(got->maps + m * cells, want->maps + h * cells, cells, "map");
+        }
+    }
+}
+
+static void check_sequence(const struct attention_input *in,
+                           const struct float64_sizes *z, size_t b,
+                           const struct sequence_result *got)
+{
+    struct float64_answer want = float64_attention(in, b, z);
+    ck_assert_uint_eq(got->T, z->T);
+    ck_assert_uint_eq(got->S, z->S);
+    check_numbers(got->output, want.output,
+                  z->T * z->output_width * (in->query.rank == 4 ? z->H : 1), "output");
+    check_maps(in, z, got, &want);
+
+    ck_assert(in->want_lse == (got->lse != NULL));
+    if (in->want_lse)
+        check_numbers(got->lse, want.lse, z->H * z->T, "lse");
+    ck_assert(in->want_projections == (got->query && got->key && got->value));
+    if (in->want_projections) {
+        check_numbers(got->query, want.query, z->H * z->T * z->dk, "query");
+        check_numbers(got->key, want.key, z->G * z->S * z->dk, "key");
+        check_numbers(got->value, want.value, z->G * z->S * z->dv, "value");
+    }
+    float64_answer_free(&want);
+}
+
+START_TEST(the_worked_example_is_what_float64_computes)
+{
+    begin();
+    static const float x[] = {1, 0, 0, 0, 1, 0, 0, 0, 1}, wq[] = {1, 1, 1, 0, 0, 1},
+                       wk[] = {1, 0, 0, 1, 1, 1}, wv[] = {1, 1, 0, 1, 1, 0};
+    const struct tensor tokens = {x, 2, {3, 3}};
+    const struct attention_input input = {
+        .sequences = {1, true, &tokens},
+        .weights = {true, {wq, 2, {3, 2}}, {wk, 2, {3, 2}}, {wv, 2, {3, 2}}},
+    };
+    static const double scores[3][3] = {{1, 1, 2}, {1, 0, 1}, {0, 1, 1}};
+    for (size_t k = 0; k < KERNELS; k++) {
+        const struct sequence_result *got = compute(kernels[k], &input)->sequence;
+        for (size_t i = 0; i < 3; i++) {
+            double sum = 0, output[2] = {0};
+            for (size_t j = 0; j < 3; j++)
+                sum += exp(scores[i][j] / sqrt(2));
+            for (size_t j = 0; j < 3; j++) {
+                double weight = exp(scores[i][j] / sqrt(2)) / sum;
+                ck_assert_close(got->maps[i * 3 + j], weight, 0, 1e-6);
+                output[0] += weight * (double)wv[j * 2];
+                output[1] += weight * (double)wv[j * 2 + 1];
+            }
+            ck_assert_close(got->output[i * 2], output[0], 0, 1e-6);
+            ck_assert_close(got->output[i * 2 + 1], output[1], 0, 1e-6);
+        }
+    }
+    arena_free(&arena);
+}
+END_TEST
+
+START_TEST(requests_of_every_kind_agree_with_float64)
+{
+    begin();
+    struct test_random r = {20261122};
+    for (int round = 0; round < 150; round++) {
+        struct random_attention a = random_attention(&r, round % 25 ? 40 : 300, &arena);
+        for (size_t k = 0; k < KERNELS; k++) {
+            const struct multi_head_result *got = compute(kernels[k], &a.input);
+            ck_assert_uint_eq(got->B, a.B);
+            ck_assert_uint_eq(got->width, a.sizes.output_width);
+            for (size_t b = 0; b < a.B; b++) {
+                struct float64_sizes sizes = random_attention_sizes(&a, b);
+                check_sequence(&a.input, &sizes, b, &got->sequence[b]);
+            }
+        }
+        arena_free(&arena);
+    }
+    arena_free(&arena);
+}
+END_TEST
+
+/* A layer with all matrices, whose sequences take more than one block of rows. */
+struct layer {
+    float tokens[3][200 * 24], wq[24 * 24], wk[24 * 12], wv[24 * 12], wo[24 * 20];
+    struct tensor item[3];
+    struct attention_input input;
+};
+
+static struct layer *layer_new(void)
+{
+    static const size_t lengths[] = {7, 200, 131};
+    struct error e = {0};
+    struct test_random r = {5};
+    struct layer *l = arena_alloc(&arena, 1, sizeof *l, &e);
+    float *numbers = (float *)l;
+    for (size_t i = 0; i < offsetof(struct layer, item) / sizeof *numbers; i++)
+        numbers[i] = test_random_float(&r);
+    for (size_t b = 0; b < 3; b++)
+        l->item[b] = (struct tensor){l->tokens[b], 2, {lengths[b], 24}};
+    l->input = (struct attention_input){
+        .sequences = {3, false, l->item},
+        .heads = 4,
+        .kv_heads = 2,
+        .want_lse = true,
+        .want_projections = true,
+        .weights = {true,
+                    {l->wq, 2, {24, 24}},
+                    {l->wk, 2, {24, 12}},
+                    {l->wv, 2, {24, 12}},
+                    {l->wo, 2, {24, 20}}},
+    };
+    return l;
+}
+
+static void check_same_bytes(const struct sequence_result *a,
+                             const struct sequence_result *b)
+{
+    ck_assert_mem_eq(a->output, b->output, a->T * 20 * sizeof(float));
+    ck_assert_mem_eq(a->maps, b->maps, 4 * a->T * a->S * sizeof(float));
+    ck_assert_mem_eq(a->lse, b->lse, 4 * a->T * sizeof(float));
+    ck_assert_mem_eq(a->query, b->query, a->T * 24 * sizeof(float));
+    ck_assert_mem_eq(a->key, b->key, a->S * 12 * sizeof(float));
+    ck_assert_mem_eq(a->value, b->value, a->S * 12 * sizeof(float));
+}
+
+START_TEST(a_sequence_gives_the_same_bytes_alone_and_in_a_batch)
+{
+    begin();
+    struct layer *l = layer_new();
+    for (size_t k = 0; k < KERNELS; k++) {
+        const struct multi_head_result *crowd = compute(kernels[k], &l->input);
+        for (size_t b = 0; b < 3; b++) {
+            struct attention_input alone = l->input;
+            alone.sequences = (struct batch){1, true, &l->item[b]};
+            check_same_bytes(compute(kernels[k], &alone)->sequence,
+                             &crowd->sequence[b]);
+        }
+    }
+    arena_free(&arena);
+}
+END_TEST
+
+START_TEST(the_same_numbers_elsewhere_in_memory_give_the_same_bytes)
+{
+    begin();
+    struct layer *l = layer_new();
+    struct error e = {0};
+    for (size_t k = 0; k < KERNELS; k++) {
+        const struct multi_head_result *home = compute(kernels[k], &l->input);
+        for (size_t shift = 1; shift < 16; shift += 5) {
+            float *moved = arena_alloc(&arena, sizeof l->tokens[1] + 64, 1, &e);
+            memcpy(moved + shift, l->tokens[1], sizeof l->tokens[1]);
+            struct tensor item = l->item[1];
+            item.data = moved + shift;
+            struct attention_input input = l->input;
+            input.sequences = (struct batch){1, true, &item};
+            check_same_bytes(compute(kernels[k], &input)->sequence, &home->sequence[1]);
+        }
+    }
+    arena_free(&arena);
+}
+END_TEST
+
+START_TEST(the_order_of_tasks_does_not_change_a_byte)
+{
+    begin();
+    struct layer *l = layer_new();
+    for (size_t k = 0; k < KERNELS; k++) {
+        const struct multi_head_result *forward = compute(kernels[k], &l->input);
+        struct multi_head *m = plan(kernels[k], &l->input);
+        struct error e = {0};
+        void *scratch = arena_alloc(&arena, multi_head_scratch_bytes(m), 1, &e);
+        for (size_t step = 0; step < multi_head_steps(m); step++)
+            for (size_t task = multi_head_tasks(m, step); task-- > 0;) {
+                memset(scratch, 0xFF, multi_head_scratch_bytes(m)); /* NaN: unset */
+                ck_assert(multi_head_run(m, step, task, scratch, &e));
+            }
+        for (size_t b = 0; b < 3; b++)
+            check_same_bytes(&multi_head_result(m)->sequence[b], &forward->sequence[b]);
+    }
+    arena_free(&arena);
+}
+END_TEST
+
+START_TEST(without_weights_the_input_is_read_in_place)
+{
+    begin();
+    struct layer *l = layer_new();
+    l->input.weights = (struct attention_weights){0};
+    l->input.kv_heads = 0;
+    l->input.want_projections = false;
+    ck_assert_uint_eq(multi_head_tasks(plan(&attention_reference, &l->input), 0), 0);
+
+    l->input.heads = 1;
+    l->input.want_projections = true; /* one head is split already */
+    struct multi_head *m = plan(&attention_reference, &l->input);
+    ck_assert_uint_eq(multi_head_tasks(m, 0), 0);
+    ck_assert_ptr_eq(multi_head_result(m)->sequence[2].key, l->tokens[2]);
+    arena_free(&arena);
+}
+END_TEST
+
+START_TEST(numbers_outside_float32_are_refused_where_they_arise)
+{
+    begin();
+    static const struct {
+        const char *path;
+        float x, wq, wk, wv, wo, bo;
+    } rows[] = {
+        {"/weights/wq", 1e30f, 1e30f, 1, 1, 1, 0},
+        {"/weights/wk", 1e30f, 0, 1e30f, 1, 1, 0},
+        {"/weights/wv", 1e30f, 0, 0, -1e30f, 1, 0},
+        {"", 1, 1e30f, 1e30f, 1, 1, 0}, /* the score */
+        {"/weights/wo", 1e30f, 0, 0, 1, 1e30f, 0},
+        {"/weights/wo", 1e30f, 0, 0, 1, 3e8f, 3e38f},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const struct tensor item = {&rows[i].x, 2, {1, 1}};
+        const struct attention_input input = {
+            .sequences = {1, true, &item},
+            .weights = {true,
+                        {&rows[i].wq, 2, {1, 1}},
+                        {&rows[i].wk, 2, {1, 1}},
+                        {&rows[i].wv, 2, {1, 1}},
+                        {&rows[i].wo, 2, {1, 1}},
+                        .bo = {&rows[i].bo, 1, {1}}},
+        };
+        for (size_t k = 0; k < KERNELS; k++) {
+            struct error e = {0};
+            struct multi_head *m = plan(kernels[k], &input);
+            ck_assert_msg(!multi_head_run_all(m, &arena, &e), "row %zu", i);
+            ck_assert_str_eq(e.path, rows[i].path);
+            ck_assert_int_eq(e.code, ERROR_INVALID_INPUT);
+            ck_assert_msg(strstr(e.message, "float32's range") != NULL, "%s",
+                          e.message);
+        }
+    }
+    arena_free(&arena);
+}
+END_TEST
+
+START_TEST(an_empty_row_is_zero_before_wo_and_the_bias_after)
+{
+    begin();
+    static const float x[] = {1, 2, 3, 4}, one[] = {1, 0, 0, 1}, bo[] = {5, 6};
+    static const uint8_t allowed[] = {0, 0, 1, 1};
+    const struct tensor item = {x, 2, {2, 2}};
+    const struct attention_input input = {
+        .sequences = {1, true, &item},
+        .weights = {true,
+                    {one, 2, {2, 2}},
+                    {one, 2, {2, 2}},
+                    {one, 2, {2, 2}},
+                    {one, 2, {2, 2}},
+                    .bo = {bo, 1, {2}}},
+        .mask = {MASK_BOOLEAN, .allowed = allowed, .rank = 2, .extent = {2, 2}},
+        .want_lse = true,
+    };
+    for (size_t k = 0; k < KERNELS; k++) {
+        const struct sequence_result *got = compute(kernels[k], &input)->sequence;
+        ck_assert_mem_eq(got->output, bo, sizeof bo);
+        ck_assert(got->maps[0] == 0 && got->maps[1] == 0);
+        ck_assert(got->lse[0] == -INFINITY && isfinite(got->lse[1]));
+    }
+    arena_free(&arena);
+}
+END_TEST
+
+START_TEST(the_work_is_counted_for_the_schedule)
+{
+    begin();
+    struct layer *l = layer_new();
+    struct multi_head_work work =
+        multi_head_work(plan(&attention_reference, &l->input));
+    ck_assert_uint_eq(work.sequences, 3);
+    ck_assert_uint_eq(work.tokens, 7 + 200 + 131);
+    ck_assert_uint_eq(work.longest, 200);
+    double per_token = 2.0 * 24 * (24 + 12 + 12 + 20);
+    double pairs = 7 * 7 + 200 * 200 + 131 * 131;
+    ck_assert_double_eq(work.flops, per_token * 338 + pairs * 2 * 4 * (6 + 6));
+
+    /* Causal, 4 queries and 3 keys: 1 + 2 + 3 + 3 pairs, aligned at the end
+     * 0 + 1 + 2 + 3. */
+    static const float numbers[4];
+    struct attention_input causal = {.query = {numbers, 2, {4, 1}},
+                                     .key = {numbers, 2, {3, 1}},
+                                     .value = {numbers, 2, {3, 1}},
+                                     .causal = true};
+    work = multi_head_work(plan(&attention_reference, &causal));
+    ck_assert_double_eq(work.flops, 9 * 2 * 2);
+    causal.align = ALIGN_BOTTOM_RIGHT;
+    work = multi_head_work(plan(&attention_reference, &causal));
+    ck_assert_double_eq(work.flops, 6 * 2 * 2);
+    arena_free(&arena);
+}
+END_TEST
+
+START_TEST(every_budget_either_suffices_or_is_said_to_be_spent)
+{
+    begin();
+    struct layer *l = layer_new();
+    bool done = false;
+    for (size_t budget = 0; !done; budget += 1021) {
+        struct arena small;
+        struct error e = {0};
+        arena_init(&small, budget, NULL);
+        struct multi_head *m = multi_head_plan(&l->input, &limits, &small, &e);
+        done = m && multi_head_run_all(m, &small, &e);
+        ck_assert_int_eq(e.code, done ? ERROR_NONE : ERROR_OUT_OF_MEMORY);
+        arena_free(&small);
+    }
+    arena_free(&arena);
+}
+END_TEST
+
+START_TEST(what_does_not_fit_is_not_planned)
+{
+    begin();
+    struct layer *l = layer_new();
+    l->input.heads = 5;
+    struct error e = {0};
+    ck_assert_ptr_null(multi_head_plan(&l->input, &limits, &arena, &e));
+    ck_assert_int_eq(e.code, ERROR_INVALID_INPUT);
+    arena_free(&arena);
+}
+END_TEST
+
+TEST_PROGRAM("multi_head", the_worked_example_is_what_float64_computes,
+             requests_of_every_kind_agree_with_float64,
+             a_sequence_gives_the_same_bytes_alone_and_in_a_batch,
+             the_same_numbers_elsewhere_in_memory_give_the_same_bytes,
+             the_order_of_tasks_does_not_change_a_byte,
+             without_weights_the_input_is_read_in_place,
+             numbers_outside_float32_are_refused_where_they_arise,
+             an_empty_row_is_zero_before_wo_and_the_bias_after,
+             the_work_is_counted_for_the_schedule,
+             every_budget_either_suffices_or_is_said_to_be_spent,
+             what_does_not_fit_is_not_planned)

@@ -1,0 +1,28 @@
+/* attention_float64.h - an attention layer in float64, straight from the formulas.
+ *
+ * Shares nothing with src/: it reads the input by its own index arithmetic, so that
+ * a mistake in the plan and in the kernels cannot hide here as well. */
+#ifndef TESTS_SUPPORT_ATTENTION_FLOAT64_H
+#define TESTS_SUPPORT_ATTENTION_FLOAT64_H
+
+#include "core/attention_input.h"
+
+/* Sizes of one sequence, told by whoever made the input. */
+struct float64_sizes {
+    size_t T, S, H, G, dk, dv, d, dc, output_width;
+};
+
+/* Owned, on the heap. */
+struct float64_answer {
+    double *query, *key, *value; /* [H][T][dk], [G][S][dk], [G][S][dv] */
+    double *maps, *lse;          /* [H][T][S], [H][T] */
+    double *heads;               /* [H][T][dv], before they are joined */
+    double *output;              /* [T][output_width]; rank 4: [H][T][dv] */
+};
+
+/* Answers sequence `b` of a valid input. */
+struct float64_answer float64_attention(const struct attention_input *in, size_t b,
+                                        const struct float64_sizes *sizes);
+void float64_answer_free(struct float64_answer *answer);
+
+#endif
