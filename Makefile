@@ -41,7 +41,7 @@ OBJECTS  := $(MODULES:%.c=$(BUILD)/%.o)
 SUPPORT  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/support/*.c))
 PROGRAMS := $(TESTS:%.c=$(BUILD)/%)
 
-.PHONY: all demo test run install unit api openapi asan tsan layers format lint coverage \
+.PHONY: all config demo test run install unit api openapi asan tsan layers format lint coverage \
         bench-http container clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -73,6 +73,9 @@ unit: $(PROGRAMS) ## run the unit tests of MODE
 api: $(BINARY) ## run the tests that talk to the service of MODE over HTTP
 	@cd tests/api && npm ci --silent --no-audit --no-fund
 	@cd tests/api && ATTENTIOND=$(CURDIR)/$(BINARY) npm test --silent
+
+config: $(BUILD)/tests/service/test_settings_sample ## rewrite config/attentiond.conf from the settings table
+	$(Q)REWRITE=1 $<
 
 openapi: ## make openapi.json from openapi.yaml and lint the page
 	@cd tests/api && npm ci --silent --no-audit --no-fund && npm run --silent openapi >../../openapi/openapi.json

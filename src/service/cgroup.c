@@ -1,10 +1,11 @@
 #include "service/cgroup.h"
 
-#include <inttypes.h>
+#include <ctype.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { LINE_BYTES = 4096 };
@@ -101,9 +102,22 @@ static bool read_line(const char *root, const char *folder, const char *name,
     return read;
 }
 
-static void tighten_cpus(struct cgroup_limits *out, int64_t quota, int64_t period)
+/* A whole number of at most 63 bits, and where it ends; false for anything else,
+ * such as "max" and -1, which say "no limit". */
+static bool parse_whole(const char *text, const char **end, uint64_t *value)
 {
-    if (quota <= 0 || period <= 0)
+    text += strspn(text, " ");
+    if (!isdigit((unsigned char)text[0]))
+        return false;
+    char *rest;
+    *value = strtoull(text, &rest, 10); /* what is too large becomes ULLONG_MAX */
+    *end = rest;
+    return *value <= INT64_MAX;
+}
+
+static void tighten_cpus(struct cgroup_limits *out, uint64_t quota, uint64_t period)
+{
+    if (quota == 0 || period == 0)
         return;
     double cpus = (double)quota / (double)period;
     if (out->cpus == 0 || cpus < out->cpus)
@@ -115,7 +129,7 @@ static void tighten_memory(struct cgroup_limits *out, const char *text)
     /* Version 1 says "no limit" as the largest multiple of a page in 63 bits. */
     const uint64_t unlimited = (uint64_t)1 << 62;
     uint64_t bytes;
-    if (sscanf(text, "%" SCNu64, &bytes) != 1 || bytes == 0 || bytes >= unlimited)
+    if (!parse_whole(text, &text, &bytes) || bytes == 0 || bytes >= unlimited)
         return;
     if (out->memory == 0 || bytes < out->memory)
         out->memory = (size_t)bytes;
@@ -124,9 +138,10 @@ static void tighten_memory(struct cgroup_limits *out, const char *text)
 static void read_v2(const char *root, const char *folder, struct cgroup_limits *out)
 {
     char line[128];
-    int64_t quota, period;
+    const char *rest = line;
+    uint64_t quota, period;
     if (read_line(root, folder, "cpu.max", line, sizeof line) &&
-        sscanf(line, "%" SCNd64 " %" SCNd64, &quota, &period) == 2)
+        parse_whole(rest, &rest, &quota) && parse_whole(rest, &rest, &period))
         tighten_cpus(out, quota, period);
     if (read_line(root, folder, "memory.max", line, sizeof line))
         tighten_memory(out, line);
@@ -135,11 +150,12 @@ static void read_v2(const char *root, const char *folder, struct cgroup_limits *
 static void read_v1_cpu(const char *root, const char *folder, struct cgroup_limits *out)
 {
     char line[128];
-    int64_t quota, period;
+    const char *end;
+    uint64_t quota, period;
     if (read_line(root, folder, "cpu.cfs_quota_us", line, sizeof line) &&
-        sscanf(line, "%" SCNd64, &quota) == 1 &&
+        parse_whole(line, &end, &quota) &&
         read_line(root, folder, "cpu.cfs_period_us", line, sizeof line) &&
-        sscanf(line, "%" SCNd64, &period) == 1)
+        parse_whole(line, &end, &period))
         tighten_cpus(out, quota, period);
 }
 

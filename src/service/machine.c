@@ -1,12 +1,13 @@
 #include "service/machine.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <limits.h>
 #include <math.h>
 #include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "service/cgroup.h"
@@ -39,10 +40,11 @@ static size_t read_memory_total(const char *root)
     if (!file)
         return 0;
 
-    uint64_t kib = 0;
+    static const char field[] = "MemTotal:";
+    unsigned long long kib = 0;
     while (kib == 0 && fgets(line, sizeof line, file))
-        if (sscanf(line, "MemTotal: %" SCNu64 " kB", &kib) != 1)
-            kib = 0;
+        if (strncmp(line, field, sizeof field - 1) == 0)
+            kib = strtoull(line + sizeof field - 1, NULL, 10);
     fclose(file);
     return kib < SIZE_MAX / 1024 ? (size_t)kib * 1024 : 0;
 }

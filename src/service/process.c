@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -16,29 +17,31 @@ static double seconds_of(clockid_t clock)
     return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
-/* /proc/self/stat, see proc(5): after the name, which ends at the last ')', fields
- * 20 to 24 are threads, (obsolete), start, virtual bytes and resident pages. */
+/* /proc/self/stat, see proc(5): the name, which is field 2, ends at the last ')'. */
 static void read_stat(struct process_usage *out)
 {
+    enum { THREADS = 20, START = 22, VIRTUAL = 23, RESIDENT = 24, FIELDS };
+    char text[1024];
     FILE *file = fopen("/proc/self/stat", "re");
     if (!file)
         return;
-    char text[1024];
     size_t length = fread(text, 1, sizeof text - 1, file);
     fclose(file);
     text[length] = '\0';
 
-    const char *rest = strrchr(text, ')');
-    double start;
-    if (!rest ||
-        sscanf(rest,
-               ") %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
-               "%*s %*s %lf %*s %lf %lf %lf",
-               &out->threads, &start, &out->virtual_bytes, &out->resident_bytes) != 4)
+    double fields[FIELDS] = {0};
+    char *rest = strrchr(text, ')');
+    if (!rest || length - (size_t)(rest - text) < 4)
         return;
-    out->resident_bytes *= (double)sysconf(_SC_PAGESIZE);
+    rest += 3; /* behind field 3, a letter */
+    for (size_t i = 4; i < FIELDS; i++)
+        fields[i] = strtod(rest, &rest);
+
+    out->threads = fields[THREADS];
+    out->virtual_bytes = fields[VIRTUAL];
+    out->resident_bytes = fields[RESIDENT] * (double)sysconf(_SC_PAGESIZE);
     out->start_seconds = seconds_of(CLOCK_REALTIME) - seconds_of(CLOCK_BOOTTIME) +
-                         start / (double)sysconf(_SC_CLK_TCK);
+                         fields[START] / (double)sysconf(_SC_CLK_TCK);
 }
 
 static double count_fds(double most)
