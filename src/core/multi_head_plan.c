@@ -113,7 +113,7 @@ static bool plan_sides(struct planner *p, size_t b, struct sequence_plan *s,
 
 /* Room for the weights that are answered. */
 static bool plan_maps(struct planner *p, struct attention *a, struct sequence_result *r,
-                      size_t *all_heads, struct error *e)
+                      const size_t *all_heads, struct error *e)
 {
     size_t count = p->shape->map_heads;
     if (count == 0)

@@ -22,7 +22,7 @@ struct float64_answer {
 
 /* Answers sequence `b` of a valid input. */
 struct float64_answer float64_attention(const struct attention_input *in, size_t b,
-                                        const struct float64_sizes *sizes);
+                                        const struct float64_sizes *z);
 void float64_answer_free(struct float64_answer *answer);
 
 #endif
