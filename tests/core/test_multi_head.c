@@ -5,6 +5,7 @@
 #include "core/blas.h"
 #include "support/attention_float64.h"
 #include "support/attention_random.h"
+#include "support/kernels.h"
 #include "support/test.h"
 
 static const struct attention_limits limits = {.max_batch = 256,
@@ -13,10 +14,6 @@ static const struct attention_limits limits = {.max_batch = 256,
                                                .max_heads = 128,
                                                .max_map_numbers = 64 << 20,
                                                .answer_limit = 256 << 20};
-
-static const struct attention_kernel *const kernels[] = {&attention_reference};
-
-#define KERNELS (sizeof kernels / sizeof *kernels)
 
 static struct arena arena; /* each test runs in a process of its own */
 

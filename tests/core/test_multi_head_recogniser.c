@@ -4,12 +4,11 @@
 
 #include "core/blas.h"
 #include "core/multi_head.h"
+#include "support/kernels.h"
 #include "support/shared_data.h"
 #include "support/test.h"
 
 enum { D = 120, HEADS = 8 };
-
-static const struct attention_kernel *const kernels[] = {&attention_reference};
 
 /* A safetensors file: the length of a JSON header, the header, then the numbers. */
 struct safetensors {
@@ -87,7 +86,7 @@ static void check_layer(const json_t *line, int layer, struct attention_input *i
     const struct tensor item = {x, 2, {count / D, D}};
     input->sequences = (struct batch){1, true, &item};
 
-    for (size_t k = 0; k < sizeof kernels / sizeof *kernels; k++) {
+    for (size_t k = 0; k < KERNELS; k++) {
         struct arena arena;
         struct error e = {0};
         arena_init(&arena, (size_t)1 << 26, NULL);
