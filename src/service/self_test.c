@@ -15,7 +15,7 @@ static const struct attention_limits limits = {.max_batch = 1,
                                                .max_tokens = 1024,
                                                .max_width = 1024,
                                                .max_heads = 1,
-                                               .max_map_numbers = 1024 * 1024,
+                                               .max_map_numbers = 1 << 20,
                                                .answer_limit = MEMORY_LIMIT};
 
 /* Computes the worked example and multiplies at the bound of OpenBLAS's small
@@ -97,10 +97,11 @@ bool self_test_kernel(const struct attention_kernel *kernel, struct error *e)
     struct arena arena;
     arena_init(&arena, MEMORY_LIMIT, NULL);
     const struct sequence_result *got = compute(kernel, &input, &arena, e);
-    bool right =
-        got &&
-        compare(kernel, "maps", got->maps, want.weights[0], TOKENS * TOKENS, e) &&
-        compare(kernel, "outputs", got->output, want.output[0], TOKENS * WIDTH, e);
+    bool right = got &&
+                 compare(kernel, "maps", got->maps, want.weights[0],
+                         (size_t)TOKENS * TOKENS, e) &&
+                 compare(kernel, "outputs", got->output, want.output[0],
+                         (size_t)TOKENS * WIDTH, e);
     arena_free(&arena);
     return right;
 }
