@@ -1,0 +1,170 @@
+#include "service/attention_call.h"
+
+#include <string.h>
+
+#include "service/clock.h"
+
+/* What a request costs besides reading its body, as if it were bytes. */
+#define COST_OF_ANY 512
+
+struct attention_call *attention_call_of(struct job *job)
+{
+    return (struct attention_call *)((char *)job -
+                                     offsetof(struct attention_call, job));
+}
+
+static double milliseconds(int64_t ns)
+{
+    return (double)ns / (double)NS_PER_MS;
+}
+
+/* The time of the present phase, so far. */
+static void note_time(struct attention_call *call, int64_t now)
+{
+    double *const spent[] = {&call->queue_ms, &call->parse_ms, &call->compute_ms,
+                             &call->serialize_ms};
+    *spent[call->state->phase] = milliseconds(now - call->state->phase_start_ns);
+}
+
+static void enter(struct attention_call *call, enum call_phase next)
+{
+    int64_t now = clock_now_ns();
+    note_time(call, now);
+    call->state->phase = next;
+    call->state->phase_start_ns = now;
+}
+
+static void explain_deadline(struct attention_call *call)
+{
+    double s = (double)call->state->limit_ns / (double)NS_PER_S;
+    error_set(&call->error, ERROR_DEADLINE, "", "not finished within %g %s (%s)",
+              s < 1 ? s * 1000 : s, s < 1 ? "ms" : "s", call->state->limit_name);
+}
+
+/* The scheduler says why in one word; a task that failed has said it itself. */
+static void explain(struct attention_call *call, enum error_code why)
+{
+    if (why == ERROR_DEADLINE)
+        explain_deadline(call);
+    else if (why == ERROR_CANCELLED)
+        error_set(&call->error, why, "", "the client has left");
+    else if (why == ERROR_SHUTTING_DOWN)
+        error_set(&call->error, why, "",
+                  "the service is shutting down and could not finish the request");
+    else
+        error_set(&call->error, why, "",
+                  "a worker has no room for the %zu bytes that a part of this request "
+                  "needs",
+                  call->job.scratch_bytes);
+}
+
+static void count_work(const struct attention_call *call)
+{
+    struct metrics *m = call->state->context->metrics;
+    if (!m)
+        return;
+
+    struct multi_head_work work = multi_head_work(call->state->layer);
+    const struct multi_head_result *result = multi_head_result(call->state->layer);
+    metrics_add(m, METRIC_SEQUENCES, (double)work.sequences);
+    metrics_add(m, METRIC_TOKENS, (double)work.tokens);
+    metrics_add(m, METRIC_FLOPS, work.flops);
+    metrics_observe(m, METRIC_BATCH_SIZE, (double)work.sequences);
+    for (size_t b = 0; b < result->B; b++)
+        metrics_observe(m, METRIC_SEQUENCE_LENGTH, (double)result->sequence[b].T);
+}
+
+static void count_call(const struct attention_call *call)
+{
+    struct metrics *m = call->state->context->metrics;
+    if (!m)
+        return;
+
+    static const enum metrics_stage stages[] = {STAGE_QUEUE, STAGE_PARSE, STAGE_COMPUTE,
+                                                STAGE_SERIALIZE};
+    const double spent_ms[] = {call->queue_ms, call->parse_ms, call->compute_ms,
+                               call->serialize_ms};
+    for (enum call_phase p = CALL_WAITING; p <= call->state->phase; p++)
+        metrics_stage(m, stages[p], spent_ms[p] / 1000);
+    if (call->error.code == ERROR_CANCELLED)
+        metrics_cancelled(m, stages[call->state->phase]);
+}
+
+static void finish_answer(struct attention_call *call)
+{
+    if (call->state->response) {
+        const struct attention_timing timing = {
+            .parse_ms = call->parse_ms,
+            .queue_ms = call->queue_ms,
+            .compute_ms = call->compute_ms,
+            .total_ms = milliseconds(clock_now_ns() - call->received_ns)};
+        struct iovec *last = &call->pieces[call->piece_count - 1];
+        last->iov_len =
+            attention_response_finish(call->state->response, &timing, last->iov_base);
+    }
+    for (size_t i = 0; i < call->piece_count; i++)
+        call->answer_bytes += call->pieces[i].iov_len;
+}
+
+/* Prepares the next stage; false when everything is computed and written. */
+static bool advance(struct attention_call *call)
+{
+    switch (call->state->phase) {
+    case CALL_WAITING:
+        enter(call, CALL_PARSING);
+        attention_call_parse(call);
+        return true;
+    case CALL_PARSING: enter(call, CALL_COMPUTING); return advance(call);
+    case CALL_COMPUTING:
+        if (attention_call_compute(call))
+            return true;
+        count_work(call);
+        enter(call, CALL_WRITING);
+        if (attention_call_write(call))
+            return true;
+        break;
+    case CALL_WRITING: break;
+    }
+    finish_answer(call);
+    return false;
+}
+
+static bool call_next(struct job *job)
+{
+    struct attention_call *call = attention_call_of(job);
+    enum error_code why = (enum error_code)atomic_load(&job->stopped);
+    if (why != ERROR_NONE && call->error.code == ERROR_NONE)
+        explain(call, why);
+    if (call->error.code == ERROR_NONE && advance(call))
+        return true;
+
+    note_time(call, clock_now_ns());
+    count_call(call);
+    return false;
+}
+
+static void call_finished(struct job *job)
+{
+    struct attention_call *call = attention_call_of(job);
+    call->done(call);
+}
+
+bool attention_call_prepare(struct attention_call *call, struct call_context *context,
+                            struct error *e)
+{
+    call->state = arena_alloc(&call->arena, 1, sizeof *call->state, e);
+    if (!call->state)
+        return false;
+
+    *call->state = (struct call_state){.context = context,
+                                       .phase_start_ns = clock_now_ns(),
+                                       .limit_ns = context->timeout_ns,
+                                       .limit_name = "timeout"};
+    call->queue_ms = call->parse_ms = call->compute_ms = call->serialize_ms = -1;
+    call->job = (struct job){.next = call_next,
+                             .finished = call_finished,
+                             .deadline_ns = call->complete_ns + context->timeout_ns,
+                             .cancelled = &call->cancelled,
+                             .cost = call->body_length + COST_OF_ANY};
+    return true;
+}

@@ -1,0 +1,83 @@
+#include "service/attention_service.h"
+
+#include <stdlib.h>
+
+#include "service/attention_call.h"
+#include "service/clock.h"
+#include "service/self_test.h"
+
+/* Scratch of one worker: a block of query rows times 500,000 keys. */
+#define SCRATCH_LIMIT ((size_t)64 << 20)
+
+struct attention_service {
+    struct scheduler *scheduler;
+    struct call_context context;
+};
+
+static struct attention_service *service_alloc(
+    const struct attention_service_options *options, struct error *e)
+{
+    struct attention_service *s = calloc(1, sizeof *s);
+    if (!s) {
+        error_set(e, ERROR_OUT_OF_MEMORY, "", "no memory for the service");
+        return NULL;
+    }
+    s->context.timeout_ns = options->timeout_ns;
+    s->context.limits = options->limits;
+    s->context.metrics = options->metrics;
+    pthread_mutex_init(&s->context.failing, NULL);
+    return s;
+}
+
+struct attention_service *attention_service_new(
+    const struct attention_service_options *options, struct error *e)
+{
+    struct attention_service *s = service_alloc(options, e);
+    if (!s)
+        return NULL;
+
+    const struct scheduler_options pool = {.workers = options->workers,
+                                           .queue_depth = options->queue_depth,
+                                           .queue_wait_ns = options->queue_wait_ns,
+                                           .scratch_limit = SCRATCH_LIMIT,
+                                           .metrics = options->metrics};
+    s->scheduler = scheduler_new(&pool, e);
+    if (!s->scheduler || !self_test_run(s->scheduler, options->workers, e)) {
+        attention_service_delete(s);
+        return NULL;
+    }
+    return s;
+}
+
+bool attention_service_submit(struct attention_service *s, struct attention_call *call,
+                              struct error *e)
+{
+    return attention_call_prepare(call, &s->context, e) &&
+           scheduler_submit(s->scheduler, &call->job, e);
+}
+
+unsigned attention_service_retry_after(struct attention_service *s)
+{
+    int64_t wait_s =
+        (scheduler_predicted_wait_ns(s->scheduler) + NS_PER_S - 1) / NS_PER_S;
+    return wait_s < 1 ? 1 : wait_s > 60 ? 60 : (unsigned)wait_s;
+}
+
+void attention_service_close(struct attention_service *s)
+{
+    scheduler_close(s->scheduler);
+}
+
+bool attention_service_drain(struct attention_service *s, int64_t until_ns)
+{
+    return scheduler_drain(s->scheduler, until_ns);
+}
+
+void attention_service_delete(struct attention_service *s)
+{
+    if (!s)
+        return;
+    scheduler_delete(s->scheduler);
+    pthread_mutex_destroy(&s->context.failing);
+    free(s);
+}

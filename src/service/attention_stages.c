@@ -1,0 +1,218 @@
+#include "service/attention_call.h"
+
+#include <string.h>
+
+#include "codec/picture_text.h"
+#include "service/clock.h"
+
+/* A task is worth handing to another worker from about 50 us on: that many
+ * operations at the 20 per nanosecond of a middling step, that many bytes of
+ * numbers at 2 ns a byte. A job of less is not cut at all. */
+#define FLOPS_PER_TASK 1e6
+#define BYTES_PER_TASK (32.0 * 1024)
+
+struct range {
+    size_t begin, end;
+};
+
+static struct range units_of(const struct job *job, size_t units, size_t task)
+{
+    return (struct range){units * task / job->tasks, units * (task + 1) / job->tasks};
+}
+
+static void stage(struct attention_call *call,
+                  void (*run)(struct job *job, size_t task, void *scratch),
+                  size_t units, double tasks)
+{
+    call->state->units = units;
+    call->job.run = run;
+    call->job.tasks = tasks <= 1 ? 1 : tasks >= (double)units ? units : (size_t)tasks;
+    call->job.scratch_bytes = 0;
+}
+
+static void adopt_id(struct attention_call *call)
+{
+    struct json_text id = call->state->request.id;
+    if (call->id_given || id.length == 0 || id.length >= sizeof call->id)
+        return;
+    memcpy(call->id, id.bytes, id.length);
+    call->id[id.length] = '\0';
+}
+
+static void adopt_timeout(struct attention_call *call)
+{
+    struct call_state *state = call->state;
+    double ns = state->request.timeout_ms * (double)NS_PER_MS;
+    if (ns <= 0 || ns >= (double)state->limit_ns)
+        return;
+    state->limit_ns = (int64_t)ns;
+    state->limit_name = "timeout_ms";
+    call->job.deadline_ns = call->complete_ns + state->limit_ns;
+}
+
+static bool plan_pieces(struct attention_call *call, struct error *e)
+{
+    struct call_state *state = call->state;
+    struct json_text id = {call->id, strlen(call->id)};
+    state->response =
+        attention_response_plan(&state->request, multi_head_result(state->layer), id,
+                                &state->context->limits, &call->arena, e);
+    if (!state->response)
+        return false;
+
+    size_t count = attention_response_pieces(state->response);
+    struct iovec *pieces = arena_alloc(&call->arena, count, sizeof *pieces, e);
+    if (!pieces)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        size_t bound = attention_response_bound(state->response, i);
+        void *room = arena_alloc(&call->arena, bound, 1, e);
+        if (!room)
+            return false;
+        pieces[i] = (struct iovec){.iov_base = room, .iov_len = bound};
+    }
+    call->pieces = pieces;
+    call->piece_count = count;
+    return true;
+}
+
+static size_t input_width(const struct attention_input *input)
+{
+    const struct tensor *rows =
+        input->sequences.count ? input->sequences.item : &input->query;
+    return rows->extent[rows->rank - 1];
+}
+
+static bool parse(struct attention_call *call, struct error *e)
+{
+    struct call_state *state = call->state;
+    const struct attention_limits *limits = &state->context->limits;
+    bool decoded = attention_request_decode(call->body, call->body_length, limits,
+                                            &call->arena, &state->request, e);
+    adopt_id(call); /* a refusal carries it, too */
+    if (!decoded)
+        return false;
+
+    adopt_timeout(call);
+    state->layer = multi_head_plan(&state->request.input, limits, &call->arena, e);
+    if (!state->layer)
+        return false;
+
+    struct multi_head_work work = multi_head_work(state->layer);
+    call->batch = work.sequences;
+    call->tokens = work.longest;
+    call->width = input_width(&state->request.input);
+    call->heads = multi_head_result(state->layer)->H;
+    return call->form == ANSWER_TEXT || plan_pieces(call, e);
+}
+
+static void run_parse(struct job *job, size_t task, void *scratch)
+{
+    (void)task, (void)scratch;
+    struct attention_call *call = attention_call_of(job);
+    if (!parse(call, &call->error))
+        job_stop(job, call->error.code);
+}
+
+void attention_call_parse(struct attention_call *call)
+{
+    stage(call, run_parse, 1, 1);
+}
+
+/* Of several tasks that fail, the first is told of: every task before it has been
+ * run, so the same request gets the same refusal. */
+static void fail(struct attention_call *call, size_t unit, const struct error *e)
+{
+    struct call_state *state = call->state;
+    pthread_mutex_lock(&state->context->failing);
+    if (call->error.code == ERROR_NONE || unit < state->failed_unit) {
+        call->error = *e;
+        state->failed_unit = unit;
+    }
+    pthread_mutex_unlock(&state->context->failing);
+    job_stop(&call->job, e->code);
+}
+
+static void run_compute(struct job *job, size_t task, void *scratch)
+{
+    struct attention_call *call = attention_call_of(job);
+    const struct call_state *state = call->state;
+    struct range units = units_of(job, state->units, task);
+    struct error e = {0};
+    for (size_t i = units.begin; i < units.end; i++)
+        if (!multi_head_run(state->layer, state->step - 1, i, scratch, &e)) {
+            fail(call, i, &e);
+            return;
+        }
+}
+
+bool attention_call_compute(struct attention_call *call)
+{
+    struct call_state *state = call->state;
+    while (state->step < multi_head_steps(state->layer)) {
+        size_t tasks = multi_head_tasks(state->layer, state->step++);
+        if (tasks == 0)
+            continue;
+        double flops = multi_head_work(state->layer).flops;
+        stage(call, run_compute, tasks, flops / FLOPS_PER_TASK);
+        call->job.scratch_bytes = multi_head_scratch_bytes(state->layer);
+        return true;
+    }
+    return false;
+}
+
+static void run_write(struct job *job, size_t task, void *scratch)
+{
+    (void)scratch;
+    const struct attention_call *call = attention_call_of(job);
+    struct range units = units_of(job, call->state->units, task);
+    for (size_t i = units.begin; i < units.end; i++)
+        call->pieces[i].iov_len = attention_response_write(call->state->response, i,
+                                                           call->pieces[i].iov_base);
+}
+
+static bool draw(struct attention_call *call, struct buffer *picture, struct error *e)
+{
+    const struct call_state *state = call->state;
+    picture_text_draw(&state->request, multi_head_result(state->layer), picture);
+    if (picture->failed)
+        return error_set(e, ERROR_TOO_LARGE, "",
+                         "the picture would be over %zu bytes (answer_limit)",
+                         picture->limit);
+
+    call->pieces = arena_alloc(&call->arena, 1, sizeof *call->pieces, e);
+    void *room = call->pieces ? arena_alloc(&call->arena, picture->length, 1, e) : NULL;
+    if (!room)
+        return false;
+    memcpy(room, picture->data, picture->length);
+    call->pieces[0] = (struct iovec){.iov_base = room, .iov_len = picture->length};
+    call->piece_count = 1;
+    return true;
+}
+
+static void run_draw(struct job *job, size_t task, void *scratch)
+{
+    (void)task, (void)scratch;
+    struct attention_call *call = attention_call_of(job);
+    struct buffer picture;
+    buffer_init(&picture, call->state->context->limits.answer_limit);
+    if (!draw(call, &picture, &call->error))
+        job_stop(job, call->error.code);
+    buffer_free(&picture);
+}
+
+bool attention_call_write(struct attention_call *call)
+{
+    if (!call->state->response) {
+        stage(call, run_draw, 1, 1);
+        return true;
+    }
+    if (call->piece_count == 1)
+        return false; /* the last one, which ends the answer */
+
+    double bytes = 0;
+    for (size_t i = 0; i + 1 < call->piece_count; i++)
+        bytes += (double)call->pieces[i].iov_len;
+    stage(call, run_write, call->piece_count - 1, bytes / BYTES_PER_TASK);
+    return true;
+}
