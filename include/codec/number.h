@@ -31,12 +31,14 @@ enum number_status number_read_double(const char **at, const char *end, double *
 enum number_status number_skip(const char **at, const char *end);
 
 /* Writes the shortest text that reads back as the same float32 (of those the
- * nearest to it); finite values only. `out` has room for NUMBER_MAX_BYTES.
- * Returns the length; no terminating zero. -0 is "-0". */
+ * nearest to it); finite values only. `out` has room for NUMBER_MAX_BYTES, all of
+ * which may be written to; the length is returned. No terminating zero. Plain
+ * from 1e-4 up to below 1e9 ("0.00025", "1234567.5"), else with an exponent
+ * ("2.5e-7", "1e10"); -0 is "-0". */
 size_t number_write(float value, char *out);
 
-/* The same with at most `digits` (1 to 9) significant digits, correctly
- * rounded, trailing zeros dropped. */
+/* The same with at most `digits` (1 to 9) significant digits, correctly rounded
+ * (ties to even), trailing zeros dropped. */
 size_t number_write_digits(float value, unsigned digits, char *out);
 
 #endif
