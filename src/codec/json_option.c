@@ -1,0 +1,79 @@
+#include "codec/json_option.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/spelling.h"
+
+enum { SHOWN_BYTES = 60, FIRST_ITEMS = 16 };
+
+bool json_option_whole(struct json_reader *r, const struct field *at, size_t least,
+                       size_t most, size_t *out, struct error *e)
+{
+    const double largest = 9007199254740992.0; /* 2^53: up to here all of them exist */
+    double value = 0;
+    if (!json_reader_double(r, at, &value, e))
+        return false;
+    bool whole = value >= 0 && value <= largest && value == floor(value);
+    if (whole && (size_t)value >= least && (size_t)value <= most) {
+        *out = (size_t)value;
+        return true;
+    }
+    if (most == SIZE_MAX)
+        return field_error(at, e, ERROR_INVALID_INPUT,
+                           "must be a whole number, %zu or more", least);
+    return field_error(at, e, ERROR_INVALID_INPUT,
+                       "must be a whole number from %zu to %zu", least, most);
+}
+
+bool json_option_choice(struct json_reader *r, const struct field *at,
+                        const char *const *words, size_t count, size_t *out,
+                        struct error *e)
+{
+    struct json_text text;
+    if (!json_reader_string(r, at, &text, e))
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        if (json_text_is(text, words[i])) {
+            *out = i;
+            return true;
+        }
+    }
+    if (count == 2)
+        return field_error(at, e, ERROR_INVALID_INPUT, "must be \"%s\" or \"%s\"",
+                           words[0], words[1]);
+    return field_error(at, e, ERROR_INVALID_INPUT, "must be \"%s\", \"%s\" or \"%s\"",
+                       words[0], words[1], words[2]);
+}
+
+bool json_option_unknown(const struct field *at, struct json_text name,
+                         const char *const *names, size_t count, struct error *e)
+{
+    char word[SHOWN_BYTES + 1];
+    size_t shown = name.length < SHOWN_BYTES ? name.length : SHOWN_BYTES;
+    memcpy(word, name.bytes, shown);
+    word[shown] = '\0';
+
+    const struct field *here = FIELD_NAME(at, word);
+    const char *nearest = spelling_nearest(word, names, count);
+    if (!nearest)
+        return field_error(here, e, ERROR_INVALID_INPUT, "unknown member");
+    return field_error(here, e, ERROR_INVALID_INPUT,
+                       "unknown member; did you mean \"%s\"?", nearest);
+}
+
+void *json_list_add(struct json_list *list, size_t size, struct arena *arena,
+                    struct error *e)
+{
+    if (list->count == list->capacity) {
+        size_t larger = list->capacity ? 2 * list->capacity : FIRST_ITEMS;
+        void *room = arena_alloc(arena, larger, size, e);
+        if (!room)
+            return NULL;
+        if (list->count > 0)
+            memcpy(room, list->items, list->count * size);
+        list->items = room;
+        list->capacity = larger;
+    }
+    return (char *)list->items + size * list->count++;
+}
