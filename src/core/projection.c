@@ -1,11 +1,14 @@
 #include "core/projection.h"
 
 #include <cblas.h>
-#include <math.h>
+#include <stdint.h>
+#include <string.h>
 
 /* Enough rows for the product to run at speed, few enough for a sequence of some
  * hundred tokens to spread over several workers. */
 enum { BLOCK_ROWS = 128 };
+
+enum { LANES = 4 }; /* of the vectors that every processor has */
 
 static size_t at_most(size_t n, size_t most)
 {
@@ -19,8 +22,8 @@ size_t projection_blocks(const struct projection *p)
 
 size_t projection_scratch_bytes(const struct projection *p)
 {
-    if (!p->out || !p->w || p->heads == 1)
-        return 0; /* what is multiplied already stands in its place */
+    if (!p->out || !p->w)
+        return 0;
 
     return at_most(p->rows, BLOCK_ROWS) * p->heads * p->width * sizeof(float);
 }
@@ -35,15 +38,35 @@ static void multiply(const struct projection *p, const float *x, size_t rows,
                 0.0f, product, n);
 }
 
-/* to[c] = from[c] + bias[c]; `to` may be `from`. False: a number is not finite. */
+/* to[c] = from[c] + bias[c]. Nonzero when a number is not finite: all bits of its
+ * exponent are set. Inlined with a constant, this becomes vector instructions. */
+static inline uint32_t add(float *restrict to, const float *restrict from,
+                           const float *restrict bias, size_t count)
+{
+    const uint32_t exponent = 0x7F800000;
+    uint32_t bad = 0;
+    for (size_t c = 0; c < count; c++) {
+        float sum = from[c] + bias[c];
+        uint32_t bits;
+        memcpy(&bits, &sum, sizeof bits);
+        bad |= (bits & exponent) == exponent;
+        to[c] = sum;
+    }
+    return bad;
+}
+
+/* One row of one head: `from` with `bias`, which may be NULL. */
 static bool finish(float *to, const float *from, const float *bias, size_t width)
 {
-    bool finite = true;
-    for (size_t c = 0; c < width; c++) {
-        to[c] = bias ? from[c] + bias[c] : from[c];
-        finite &= isfinite(to[c]) != 0;
-    }
-    return finite;
+    /* Adding -0 changes nothing, not even the sign of a zero. */
+    static const float neutral[LANES] = {-0.0f, -0.0f, -0.0f, -0.0f};
+    uint32_t bad = 0;
+    size_t c = 0;
+    for (; c + LANES <= width; c += LANES)
+        bad |= add(to + c, from + c, bias ? bias + c : neutral, LANES);
+    for (; c < width; c++)
+        bad |= add(to + c, from + c, bias ? bias + c : neutral, 1);
+    return !bad;
 }
 
 bool projection_run(const struct projection *p, size_t block, void *scratch)
@@ -54,9 +77,8 @@ bool projection_run(const struct projection *p, size_t block, void *scratch)
 
     const float *product = p->x + first * p->in;
     if (p->w) {
-        float *room = p->heads == 1 ? p->out + first * columns : scratch;
-        multiply(p, product, rows, room);
-        product = room;
+        multiply(p, product, rows, scratch);
+        product = scratch;
     }
 
     bool finite = true;

@@ -98,5 +98,41 @@ START_TEST(a_number_outside_float32_is_told)
 }
 END_TEST
 
+START_TEST(wherever_in_a_row_it_stands)
+{
+    struct error e = {0};
+    ck_assert(blas_init(&e));
+    const float x = 1e30f;
+    for (size_t heads = 1; heads <= 3; heads++)
+        for (size_t at = 0; at < heads * 7; at++) {
+            float w[21] = {0}, out[21];
+            w[at] = 1e30f;
+            const struct projection p = {.rows = 1,
+                                         .in = 1,
+                                         .heads = heads,
+                                         .width = 7,
+                                         .x = &x,
+                                         .w = w,
+                                         .out = out};
+            ck_assert_msg(!run_all(&p), "column %zu of %zu", at, heads * 7);
+            w[at] = 1;
+            ck_assert(run_all(&p));
+        }
+}
+END_TEST
+
+START_TEST(what_is_only_split_keeps_the_sign_of_zero)
+{
+    const float x[2][4] = {{-0.0f, 0, 1, -0.0f}, {2, -0.0f, -0.0f, 0}};
+    const float want[4][2] = {{-0.0f, 0}, {2, -0.0f}, {1, -0.0f}, {-0.0f, 0}};
+    float out[4][2];
+    const struct projection p = {
+        .rows = 2, .in = 4, .heads = 2, .width = 2, .x = x[0], .out = out[0]};
+    ck_assert(run_all(&p));
+    ck_assert_mem_eq(out, want, sizeof want);
+}
+END_TEST
+
 TEST_PROGRAM("projection", every_shape_agrees_with_the_reference,
-             without_a_result_there_is_nothing_to_do, a_number_outside_float32_is_told)
+             without_a_result_there_is_nothing_to_do, a_number_outside_float32_is_told,
+             wherever_in_a_row_it_stands, what_is_only_split_keeps_the_sign_of_zero)
