@@ -310,5 +310,5 @@ struct multi_head *multi_head_plan(const struct attention_input *input,
                                    const struct attention_limits *limits,
                                    struct arena *arena, struct error *e)
 {
-    return multi_head_plan_with(&attention_reference, input, limits, arena, e);
+    return multi_head_plan_with(&attention_tiled, input, limits, arena, e);
 }

@@ -374,7 +374,7 @@ START_TEST(every_budget_either_suffices_or_is_said_to_be_spent)
     begin();
     struct layer *l = layer_new();
     bool done = false;
-    for (size_t budget = 0; !done; budget += 1021) {
+    for (size_t budget = 0; !done; budget += 4099) {
         struct arena small;
         struct error e = {0};
         arena_init(&small, budget, NULL);

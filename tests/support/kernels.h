@@ -4,7 +4,8 @@
 
 #include "core/attention.h"
 
-static const struct attention_kernel *const kernels[] = {&attention_reference};
+static const struct attention_kernel *const kernels[] = {&attention_reference,
+                                                         &attention_tiled};
 
 enum { KERNELS = sizeof kernels / sizeof *kernels };
 
