@@ -189,6 +189,14 @@ describe('who may look where', () => {
     'minus infinity as text and as null': { ...one, mask: [[0, '-Infinity', 0.5, null, -1]] },
     'a mask narrower than the keys': { ...one, mask: r.allowed(5, 3) },
     'a mask and causal together': { ...one, mask: r.allowed(5, 5), causal: true },
+    'one mask for a ragged batch, of the longest': {
+      sequences: [r.tensor(2, 3), r.tensor(6, 3), r.tensor(4, 3)],
+      mask: r.allowed(6, 6),
+    },
+    'a mask for each of a ragged batch': {
+      sequences: [r.tensor(2, 3), r.tensor(4, 3)],
+      mask: r.allowed(2, 1, 4, 4),
+    },
     'a scale of one': { ...one, scale: 1 },
     'a negative scale': { ...one, scale: -0.25 },
     'a scale of zero': { ...one, scale: 0 },

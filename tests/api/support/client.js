@@ -54,9 +54,9 @@ function finish(answer) {
 }
 
 // options: body (a value to send as JSON, or the bytes as a string or Buffer), headers (null
-// removes one), args (more for curl).
+// removes one), args (more for curl; sentByArgs: the body that they send).
 export async function request(service, method, path, options = {}) {
-  const { body, headers = {}, args = [] } = options;
+  const { body, headers = {}, args = [], sentByArgs } = options;
   const sent =
     body === undefined || typeof body === 'string' || Buffer.isBuffer(body)
       ? body
@@ -71,7 +71,7 @@ export async function request(service, method, path, options = {}) {
     sent
   );
   assert.ok(out.length, `curl ended with ${code}: ${errors}`);
-  return finish({ method, path, sent, curl: code, ...parseAnswer(out) });
+  return finish({ method, path, sent: sent ?? sentByArgs, curl: code, ...parseAnswer(out) });
 }
 
 export const get = (service, path, headers) => request(service, 'GET', path, { headers });
