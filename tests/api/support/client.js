@@ -85,6 +85,23 @@ export async function compute(service, body, headers) {
   return answer;
 }
 
+export const connections = (most, keepAlive = true) => new http.Agent({ keepAlive, maxSockets: most });
+
+// Posts and listens to no answer; returns a function that leaves.
+export function postAndLeave(service, body) {
+  const message = http.request({
+    host: '127.0.0.1',
+    port: service.port,
+    agent: false,
+    method: 'POST',
+    path: '/v1/attention',
+    headers: { 'Content-Type': 'application/json' },
+  });
+  message.on('error', () => {}); // it is destroyed
+  message.end(body);
+  return () => message.destroy();
+}
+
 // For many requests at once, where a process for each would be the bottleneck.
 export function fetchAnswer(service, agent, method, path, body) {
   return new Promise((resolve, reject) => {

@@ -1,0 +1,72 @@
+// The same request gives the same bytes: whatever the number of workers, whatever else
+// is running.
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { compute, connections, fetchAnswer } from './support/client.js';
+import { generator, toBase64 } from './support/numbers.js';
+import { start } from './support/service.js';
+
+const r = generator(12);
+const weights = (d, n) => ({ wq: r.tensor(d, n), wk: r.tensor(d, n), wv: r.tensor(d, n), wo: r.tensor(n, d), bq: r.tensor(n) });
+const requests = {
+  'three tokens': { sequences: r.tensor(3, 4) },
+  'an odd layer': { sequences: r.tensor(37, 23), weights: weights(23, 30), heads: 5, causal: true, return: ['lse', 'projections'] },
+  'many heads, mean map': { sequences: r.tensor(130, 48), weights: weights(48, 96), heads: 12, maps: 'mean' },
+  'a ragged batch': { sequences: [1, 200, 17, 64, 3].map((T) => r.tensor(T, 16)), weights: weights(16, 16), heads: 2, maps: 'none' },
+  'a long one in base64': { sequences: toBase64(r.tensor(700, 32)), heads: 4, maps: 'none', tensor_format: 'base64' },
+};
+
+// All but the times.
+const bytes = ({ text }) => {
+  const cut = text.indexOf(',"timing":');
+  assert.ok(cut > 0);
+  return text.slice(0, cut);
+};
+
+let services;
+before(async () => {
+  services = await Promise.all(['1', '2', '7'].map((workers) => start(['--workers', workers])));
+});
+after(() => Promise.all(services.map((service) => service.stop())));
+
+async function answers(body) {
+  const all = [];
+  for (const service of services) for (let i = 0; i < 2; i++) all.push(bytes(await compute(service, body)));
+  return all;
+}
+
+describe('the same bytes with 1, 2 and 7 workers', () => {
+  for (const [name, request] of Object.entries(requests))
+    test(`${name}, alone and under load`, async () => {
+      const body = { ...request, id: 'same' };
+      const alone = await answers(body);
+
+      let over = false;
+      const agent = connections(16);
+      const others = Object.values(requests).map((one) => JSON.stringify(one));
+      const load = services.flatMap((service) =>
+        [0, 1, 2].map(async (first) => {
+          for (let i = first; !over; i++) await fetchAnswer(service, agent, 'POST', '/v1/attention', others[i % others.length]);
+        })
+      );
+      let crowded;
+      try {
+        crowded = await answers(body);
+      } finally {
+        over = true;
+        await Promise.all(load);
+        agent.destroy();
+      }
+      for (const one of [...alone, ...crowded]) assert.equal(one, alone[0]);
+    });
+});
+
+test('a sequence has the same bytes in every batch', async () => {
+  const sequence = r.tensor(50, 16);
+  const layer = { weights: weights(16, 24), heads: 3, maps: 'none' };
+  const alone = await compute(services[1], { sequences: [sequence], ...layer });
+  for (const others of [[r.tensor(3, 16)], [r.tensor(90, 16), r.tensor(50, 16)]]) {
+    const { json } = await compute(services[2], { sequences: [...others, sequence], ...layer });
+    assert.deepEqual(json.outputs.at(-1), alone.json.outputs[0]);
+  }
+});

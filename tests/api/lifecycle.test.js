@@ -1,0 +1,225 @@
+// Starting, stopping, signals, and what is logged on the way.
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, describe, test } from 'node:test';
+import { attention, compute, connections, fetchAnswer, get } from './support/client.js';
+import { generator, toBase64 } from './support/numbers.js';
+import { checkEnd, sanitized, sleep, start, until } from './support/service.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'attentiond-'));
+after(() => rmSync(folder, { recursive: true }));
+
+const r = generator(11);
+const ordinary = JSON.stringify({ sequences: r.tensor(40, 16), heads: 4 });
+// Seconds of work for one worker.
+const heavy = JSON.stringify({ sequences: toBase64(r.tensor(8192, 128)), heads: 8, maps: 'none', tensor_format: 'base64' });
+
+const memoryKiB = (pid) => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]);
+const median = (list) => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)];
+
+test('it is ready within 100 ms of exec', { skip: sanitized && 'skipped under a sanitizer' }, async (t) => {
+  const times = [];
+  for (let i = 0; i < 7; i++) {
+    const service = await start();
+    times.push(service.startMs);
+    assert.equal((await get(service, '/readyz')).status, 200);
+    await service.stop();
+  }
+  t.diagnostic(`milliseconds from exec to ready: ${times.map((ms) => ms.toFixed(0)).join(' ')}`);
+  assert.ok(median(times) <= 100, `${times}`);
+});
+
+test('idle it holds less than 40 MiB', { skip: sanitized && 'skipped under a sanitizer' }, async (t) => {
+  const service = await start();
+  await compute(service, ordinary);
+  const resident = memoryKiB(service.pid);
+  t.diagnostic(`resident: ${(resident / 1024).toFixed(1)} MiB`);
+  assert.ok(resident < 40 * 1024);
+  await service.stop();
+});
+
+for (const name of ['SIGTERM', 'SIGINT'])
+  test(`${name} stops an idle service at once, exit code 0`, async () => {
+    const service = await start();
+    const begun = Date.now();
+    service.signal(name);
+    await service.ended;
+    checkEnd(service);
+    assert.ok(Date.now() - begun < 1500, `${Date.now() - begun} ms`);
+    for (const phase of [/draining/, /drained|stopped/]) assert.match(service.log, phase);
+  });
+
+// Clients that post one request after another, each over a connection of its own or a kept
+// one, until the service is gone. Returns what happened to each request.
+async function postUntilGone(service, clients, keepAlive, whileRunning) {
+  const agent = connections(clients, keepAlive);
+  const outcomes = {};
+  const count = (what) => (outcomes[what] = (outcomes[what] ?? 0) + 1);
+  let gone = false;
+  const client = async () => {
+    while (!gone) {
+      try {
+        const answer = await fetchAnswer(service, agent, 'POST', '/v1/attention', ordinary);
+        count(answer.status);
+        if (answer.status === 503) assert.equal(answer.json.type, 'urn:attentiond:problem:shutting-down');
+      } catch (error) {
+        if (error instanceof assert.AssertionError) throw error;
+        count(error.code ?? error.message);
+        gone ||= error.code === 'ECONNREFUSED';
+      }
+    }
+  };
+  const all = Promise.all(Array.from({ length: clients }, client));
+  await whileRunning();
+  await all;
+  agent.destroy();
+  return outcomes;
+}
+
+describe('SIGTERM under load', () => {
+  for (const keepAlive of [false, true])
+    test(`every accepted request is answered${keepAlive ? ', over kept connections' : ''}`, async (t) => {
+      for (let round = 0; round < 3; round++) {
+        const service = await start();
+        const outcomes = await postUntilGone(service, 24, keepAlive, async () => {
+          await sleep(300);
+          service.signal('SIGTERM');
+        });
+        await service.ended;
+        checkEnd(service);
+        t.diagnostic(JSON.stringify(outcomes));
+        const { 200: computed, 503: refused, ECONNREFUSED, ...lost } = outcomes;
+        assert.ok(computed > 20);
+        assert.deepEqual(lost, {}, 'requests that were accepted and not answered');
+      }
+    });
+
+  test('what is running is finished', async () => {
+    const service = await start(['--workers', '1']);
+    const running = attention(service, heavy);
+    await until('it computes', async () => /attentiond_workers_busy 1\b/.test((await get(service, '/metrics')).text));
+    service.signal('SIGTERM');
+    assert.equal((await running).status, 200);
+    await service.ended;
+    checkEnd(service);
+  });
+
+  test('what does not finish in drain_timeout is answered 503', async () => {
+    const service = await start(['--workers', '1', '--drain-timeout', '50ms']);
+    const waiting = [attention(service, heavy), attention(service, heavy), attention(service, heavy)];
+    await until('it computes', async () => /attentiond_queue_depth 2\b/.test((await get(service, '/metrics')).text));
+    const begun = Date.now();
+    service.signal('SIGTERM');
+    for (const answer of await Promise.all(waiting)) {
+      assert.equal(answer.status, 503);
+      assert.equal(answer.json.type, 'urn:attentiond:problem:shutting-down');
+    }
+    await service.ended;
+    checkEnd(service);
+    assert.ok(Date.now() - begun < (sanitized ? 20000 : 4000), `${Date.now() - begun} ms`);
+  });
+
+  test('a second signal stops now', async () => {
+    const service = await start(['--workers', '1', '--drain-delay', '20s']);
+    service.signal('SIGTERM');
+    await until('it drains', () => /draining/.test(service.log));
+    const begun = Date.now();
+    service.signal('SIGTERM');
+    const { signal } = await service.ended;
+    assert.equal(signal, null);
+    assert.ok(Date.now() - begun < 3000, `${Date.now() - begun} ms`);
+  });
+});
+
+test('while it drains it is alive, not ready, and still serves', async () => {
+  const service = await start(['--drain-delay', '1200ms']);
+  assert.equal((await get(service, '/readyz')).status, 200);
+  const begun = Date.now();
+  service.signal('SIGTERM');
+  await until('not ready', async () => (await get(service, '/readyz')).status === 503, 500);
+  const refusal = await get(service, '/readyz');
+  assert.equal(refusal.json.type, 'urn:attentiond:problem:shutting-down');
+  assert.equal((await get(service, '/livez')).status, 200);
+  await compute(service, ordinary);
+  assert.match((await get(service, '/metrics')).text, /^attentiond_draining 1$/m);
+  assert.ok(Date.now() - begun < 1200);
+  await service.ended;
+  checkEnd(service);
+  assert.ok(Date.now() - begun >= 1200);
+});
+
+describe('the log', () => {
+  test('SIGHUP re-reads its level, and nothing else', async () => {
+    const conf = join(folder, 'level.conf');
+    writeFileSync(conf, 'log_level = warn\nmax_tokens = 9\n');
+    // The line that names the port is of level info.
+    writeFileSync(conf, 'log_level = info\nmax_tokens = 9\n');
+    const service = await start(['--config', conf]);
+    const linesOf = async (id) => {
+      await compute(service, { sequences: [[1]], id });
+      await sleep(100);
+      return service.log.split('\n').filter((line) => line.includes(id)).length;
+    };
+    assert.equal(await linesOf('first'), 1);
+    writeFileSync(conf, 'log_level = warn\nmax_tokens = 3\n');
+    service.signal('SIGHUP');
+    await sleep(200);
+    assert.equal(await linesOf('second'), 0);
+    assert.equal((await get(service, '/v1/info')).json.limits.max_tokens, 9);
+    writeFileSync(conf, 'log_level = nonsense\n');
+    service.signal('SIGHUP');
+    await sleep(200);
+    assert.match(service.log, /log_level/);
+    writeFileSync(conf, 'log_level = info\n');
+    service.signal('SIGHUP');
+    await sleep(200);
+    assert.equal(await linesOf('third'), 1);
+    await service.stop();
+  });
+
+  for (const format of ['text', 'json'])
+    test(`is one line a request, as ${format}, whatever the request holds`, async () => {
+      const service = await start(['--log-format', format]);
+      const secret = 'do-not-log-me';
+      const before = service.log.split('\n').length;
+      await compute(service, { sequences: [[1]], labels: [secret], id: 'one' });
+      await get(service, '/x%0aevent=forged', { 'X-Request-Id': 'a"b', 'User-Agent': '\u001b[31m' });
+      await attention(service, { [secret]: 1, id: 'three' });
+      await get(service, '/"\\');
+      await sleep(100);
+      const lines = service.log.split('\n').slice(before - 1).filter(Boolean);
+      assert.equal(lines.length, 4, service.log);
+      assert.doesNotMatch(service.log, /do-not-log-me|[\u0000-\u0009\u000b-\u001f]/);
+      if (format === 'json') {
+        for (const line of service.log.trim().split('\n')) assert.equal(typeof JSON.parse(line), 'object', line);
+        assert.ok(lines.some((line) => JSON.parse(line).id === 'one'));
+      } else {
+        const pair = /^([a-z_]+=("([^"\\]|\\.)*"|[^\s"]*)( |$))+$/;
+        for (const line of service.log.trim().split('\n')) assert.match(line, pair);
+        assert.ok(lines.some((line) => /\bid=one\b/.test(line)));
+      }
+      await service.stop();
+    });
+
+  test('says at the start what was found and decided', async () => {
+    const service = await start(['--workers', '3']);
+    assert.match(service.log, /workers"?[=:] ?"?3/);
+    assert.match(service.log, /memory/);
+    await service.stop();
+  });
+});
+
+test('connections and memory are given back', async () => {
+  const service = await start();
+  const open = () => readdirSync(`/proc/${service.pid}/fd`).length;
+  await compute(service, ordinary);
+  await until('quiet', () => open() <= open());
+  const atRest = open();
+  const agent = connections(32);
+  await Promise.all(Array.from({ length: 200 }, () => fetchAnswer(service, agent, 'POST', '/v1/attention', ordinary)));
+  agent.destroy();
+  await until(`${atRest} descriptors again`, () => open() <= atRest, 5000);
+  await service.stop();
+});

@@ -1,0 +1,104 @@
+// The page and the service say the same.
+import assert from 'node:assert/strict';
+import { readFileSync, readdirSync } from 'node:fs';
+import { after, before, describe, test } from 'node:test';
+import { attention, get, request } from './support/client.js';
+import { assertClose, fromBase64 } from './support/numbers.js';
+import { page, pageFile } from './support/page.js';
+import { start } from './support/service.js';
+
+let service;
+before(async () => (service = await start()));
+after(() => service.stop());
+
+const asJson = new URL('openapi.json', pageFile);
+const operations = Object.entries(page.paths).flatMap(([path, verbs]) =>
+  Object.entries(verbs).map(([verb, operation]) => ({ path, verb, operation }))
+);
+
+test('openapi.json is openapi.yaml (make openapi)', () => {
+  assert.deepEqual(JSON.parse(readFileSync(asJson, 'utf8')), page);
+});
+
+test('the service serves both, byte for byte', async () => {
+  assert.equal((await get(service, '/openapi.yaml')).text, readFileSync(pageFile, 'utf8'));
+  assert.equal((await get(service, '/openapi.json')).text, readFileSync(asJson, 'utf8'));
+});
+
+test('the page is of this version', async () => {
+  assert.equal((await get(service, '/v1/info')).json.version, page.info.version);
+});
+
+describe('routes', () => {
+  for (const { path, verb } of operations)
+    test(`${verb.toUpperCase()} ${path} of the page is answered`, async () => {
+      const body = verb === 'post' ? { sequences: [[1]] } : undefined;
+      assert.equal((await request(service, verb.toUpperCase(), path, { body })).status, 200);
+    });
+
+  // Every route of the service is a label in its metrics.
+  test('every route of the service is in the page, and no other', async () => {
+    const { text } = await get(service, '/metrics');
+    const labels = [...text.matchAll(/^attentiond_requests_total\{.*?route="([^"]+)"/gm)].map((m) => m[1]);
+    const served = new Set(labels.filter((route) => route !== 'other'));
+    assert.deepEqual([...served].sort(), Object.keys(page.paths).sort());
+  });
+
+  test('every verb of the service is in the page, and no other', async () => {
+    for (const [path, verbs] of Object.entries(page.paths)) {
+      const { headers } = await request(service, 'OPTIONS', path);
+      const expected = [...Object.keys(verbs).map((v) => v.toUpperCase()), 'OPTIONS', ...(verbs.get ? ['HEAD'] : [])];
+      assert.deepEqual(headers.allow.split(/, */).sort(), expected.sort(), path);
+    }
+  });
+});
+
+describe('examples of the page', () => {
+  const { requestBody, responses } = page.paths['/v1/attention'].post;
+  const requests = requestBody.content['application/json'].examples;
+
+  // The answer that has an example of this name.
+  function answerOf(name) {
+    for (const [status, listed] of Object.entries(responses)) {
+      const response = listed.$ref ? page.components.responses[listed.$ref.split('/').pop()] : listed;
+      for (const content of Object.values(response.content))
+        if (content.examples?.[name]) return { status: Number(status), value: content.examples[name].value };
+    }
+    return assert.fail(`no answer has an example called ${name}`);
+  }
+
+  const plain = (x) => (x?.dtype ? fromBase64(x) : x);
+  const numbers = (x) => (Array.isArray(x) ? x.map(numbers) : x === '-Infinity' ? -Infinity : x);
+
+  for (const [name, { value }] of Object.entries(requests))
+    test(name, async () => {
+      const expected = answerOf(name);
+      const { status, json } = await attention(service, value);
+      assert.equal(status, expected.status);
+      if (status !== 200) {
+        assert.deepEqual({ ...json, instance: '' }, { ...expected.value, instance: '' });
+        return;
+      }
+      assert.deepEqual(Object.keys(json), Object.keys(expected.value));
+      if (value.id) assert.equal(json.id, expected.value.id);
+      for (const member of ['outputs', 'attention_maps', 'lse'].filter((m) => m in json))
+        assertClose(numbers(plain(json[member])), numbers(plain(expected.value[member])), member, { absolute: 1e-6, relative: 1e-6 });
+    });
+
+  test('every answer has its request', () => {
+    const answers = [responses['200'], ...Object.values(page.components.responses)].flatMap((response) =>
+      Object.values(response.content).flatMap((content) => Object.keys(content.examples ?? {}))
+    );
+    assert.deepEqual(answers.sort(), Object.keys(requests).sort());
+  });
+});
+
+test('no test speaks to the service but through the client that checks answers', () => {
+  const folder = new URL('.', import.meta.url);
+  const files = readdirSync(folder).filter((name) => name.endsWith('.test.js'));
+  assert.ok(files.length >= 5);
+  for (const name of files) {
+    const text = readFileSync(new URL(name, folder), 'utf8');
+    assert.doesNotMatch(text, /from 'node:(net|tls|https?|http2|dgram)'|spawn\w*\('curl'|\bfetch\(/, name);
+  }
+});
