@@ -1,0 +1,111 @@
+/* exchange.h - the life of a request: one struct a connection, used for each of its
+ * requests in turn.
+ *
+ *   begin (request line) -> head -> body ... -> complete -> [pool] -> answer -> end
+ *
+ * Runs on the connection's HTTP thread, except while the pool works on it. Then,
+ * and while bytes are awaited, the watch may look at it from its own thread; who
+ * may touch what is settled by `phase`, which changes by compare-and-swap only. */
+#ifndef HTTP_EXCHANGE_H
+#define HTTP_EXCHANGE_H
+
+#include <microhttpd.h>
+#include <stdatomic.h>
+
+#include "http/request_head.h"
+#include "http/request_id.h"
+#include "http/routes.h"
+#include "http/site.h"
+
+struct watch;
+
+enum exchange_phase {
+    PHASE_IDLE,      /* no request line yet */
+    PHASE_HEAD,      /* the rest of the head is awaited */
+    PHASE_BODY,      /* the body is awaited */
+    PHASE_WORKING,   /* suspended; the pool has the call */
+    PHASE_WATCHED,   /* as before, and just now the watch looks at its socket */
+    PHASE_ANSWERING, /* an answer was queued, or will be in this callback */
+    PHASE_CUT,       /* a deadline passed: the watch answered and shut the socket */
+};
+
+/* One listener's share of the site. */
+struct front {
+    struct site *site;
+    struct watch *watch;
+    unsigned surfaces; /* set of enum surface */
+};
+
+enum { REQUESTS_A_CONNECTION = 10000 }; /* then it is closed */
+enum {
+    EXCHANGE_TEXT = 64
+}; /* room for the longest path and query that mean something */
+
+/* Of one request; zeroed when the next one begins. */
+struct request {
+    char path[EXCHANGE_TEXT], query[EXCHANGE_TEXT];
+    size_t path_length;
+    bool query_cut; /* the query was longer */
+
+    enum http_method method;
+    bool http_1_0, head_read;
+    struct request_head head;
+    enum body_kind body_kind;
+    const struct route *route; /* NULL: there is none */
+    size_t label;              /* routes_label() of the path */
+    size_t offer;              /* which of route->offers was chosen */
+    char trace_id[TRACE_ID_BYTES];
+
+    struct error refusal;    /* ERROR_NONE: admitted */
+    unsigned refusal_status; /* 0: that of its code */
+    bool must_close;         /* nothing more can be read from this connection */
+    size_t body_room, body_bytes;
+    char *body; /* in the call's arena; NULL: what comes is discarded */
+
+    bool submitted;  /* the pool has, or had, the call */
+    unsigned status; /* 0: not answered */
+    enum error_code error;
+    size_t answer_bytes;
+    int64_t unix_ms, answered_ns;
+
+    struct attention_call call; /* its id is the request's id on every route */
+};
+
+struct exchange {
+    const struct front *front;
+    struct MHD_Connection *connection;
+    int fd;
+    size_t requests; /* that have ended on this connection */
+    bool linger;     /* bytes may still come that nobody will read */
+
+    _Atomic int phase;
+    _Atomic int64_t deadline_ns; /* of PHASE_IDLE, PHASE_HEAD and PHASE_BODY */
+
+    struct exchange *previous, *next; /* the watch's list, under its lock */
+    unsigned ends_seen; /* the watch's: looks that found the client's FIN */
+
+    struct request request;
+};
+
+/* The callbacks of libmicrohttpd; `front` is a struct front. */
+void exchange_connection(void *front, struct MHD_Connection *connection, void **context,
+                         enum MHD_ConnectionNotificationCode what);
+void *exchange_begin(void *front, const char *target,
+                     struct MHD_Connection *connection);
+enum MHD_Result exchange_step(void *front, struct MHD_Connection *connection,
+                              const char *url, const char *method, const char *version,
+                              const char *data, size_t *size, void **context);
+void exchange_end(void *front, struct MHD_Connection *connection, void **context,
+                  enum MHD_RequestTerminationCode why);
+
+/* From one phase to another; false when the watch has cut the exchange meanwhile:
+ * its socket is shut, nothing can be answered. */
+MUST_USE bool exchange_enter(struct exchange *x, enum exchange_phase from,
+                             enum exchange_phase to);
+
+static inline struct site *exchange_site(const struct exchange *x)
+{
+    return x->front->site;
+}
+
+#endif

@@ -1,0 +1,29 @@
+/* listener.h - a listening socket: TCP over IPv4 or IPv6, or a socket file. */
+#ifndef HTTP_LISTENER_H
+#define HTTP_LISTENER_H
+
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "base/error.h"
+
+struct listener {
+    int fd;            /* -1: closed */
+    char address[300]; /* "127.0.0.1:8080", "[::1]:8080", "unix:/run/a.sock" */
+    char path[108];    /* of the socket file, removed when closed; "" for TCP */
+};
+
+/* `bind` is an address, a name that the machine resolves, or unix:PATH (`port` is then
+ * ignored). Port 0 takes a free one; `address` names it. A socket file that nobody
+ * listens on any more is replaced. False with `e` set; nothing is then open. */
+MUST_USE bool listener_open(struct listener *l, const char *bind, uint16_t port,
+                            struct error *e);
+
+void listener_close(struct listener *l);
+
+/* A blocking-free connection to what listens on `bind` and `port` on this machine,
+ * as `--probe` does: an unspecified address is reached over loopback. -1 with `e`
+ * set. The connection may still be under way. */
+MUST_USE int listener_connect(const char *bind, uint16_t port, struct error *e);
+
+#endif

@@ -1,0 +1,11 @@
+/* probe.h - asks a running service whether it is ready; for health checks. */
+#ifndef HTTP_PROBE_H
+#define HTTP_PROBE_H
+
+#include "service/settings.h"
+
+/* GET /readyz on the configured address, within two seconds. Writes one line about
+ * what came of it into `line`. True: ready. */
+bool probe(const struct settings *settings, char *line, size_t size);
+
+#endif

@@ -1,0 +1,32 @@
+/* reply.h - answers, and the only place that knows status numbers.
+ *
+ * Each function queues one answer with the headers that all of them carry, on the
+ * exchange's HTTP thread, and records status and size in its request. When there is
+ * no memory for it, request.status stays 0 and the connection has to be closed. */
+#ifndef HTTP_REPLY_H
+#define HTTP_REPLY_H
+
+#include "base/buffer.h"
+#include "http/exchange.h"
+
+/* The status of a failure, 400 to 504; 499 for ERROR_CANCELLED, which nobody sees. */
+unsigned reply_status(enum error_code code);
+
+/* 200 with a text that lives as long as the process. */
+void reply_static(struct exchange *x, const char *content_type, const char *text,
+                  size_t length);
+
+/* 200 with what is in `text`, which is taken; out-of-memory when it had failed. */
+void reply_buffer(struct exchange *x, const char *content_type, struct buffer *text);
+
+/* The problem document of `error`. */
+void reply_problem(struct exchange *x, const struct error *error);
+
+/* 204 and Allow. */
+void reply_options(struct exchange *x);
+
+/* What the pool made of the call: 200 with its pieces, which the answer borrows, or
+ * the problem. Nothing when the client has left. */
+void reply_call(struct exchange *x);
+
+#endif

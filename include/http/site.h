@@ -1,0 +1,41 @@
+/* site.h - what every exchange of this process shares. Owned by main, borrowed by
+ * everyone else. */
+#ifndef HTTP_SITE_H
+#define HTTP_SITE_H
+
+#include <stdatomic.h>
+
+#include "base/arena.h"
+#include "codec/info_document.h"
+#include "service/attention_service.h"
+#include "service/machine.h"
+#include "service/metrics.h"
+#include "service/request_log.h"
+#include "service/settings.h"
+
+struct site {
+    const struct settings *settings;
+    struct info info; /* what /v1/info says */
+    char blas[64];
+    struct metrics *metrics;
+    struct request_log *request_log;
+    struct attention_service *service;
+    struct memory_budget memory; /* of all requests together */
+
+    _Atomic bool ready;    /* the worked example came out right */
+    _Atomic bool draining; /* a stop was asked for: /readyz says 503 */
+    _Atomic bool closing;  /* new requests are refused, connections are closed */
+
+    _Atomic size_t connections; /* open */
+    _Atomic size_t in_flight;   /* requests begun and not yet answered */
+};
+
+/* Decides what the settings left to be found out (and writes it into `settings`,
+ * which is borrowed), then starts the pool. False with `e` set: call site_close()
+ * all the same. */
+MUST_USE bool site_open(struct site *site, struct settings *settings,
+                        const struct machine *machine, struct error *e);
+
+void site_close(struct site *site);
+
+#endif

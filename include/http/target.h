@@ -1,0 +1,26 @@
+/* target.h - the request target, taken apart without decoding it.
+ *
+ * libmicrohttpd decodes `%2e%2e%2f` and cuts at `%00` before the handler sees the
+ * path, so routing works on the raw bytes, and only on a small alphabet of them. */
+#ifndef HTTP_TARGET_H
+#define HTTP_TARGET_H
+
+#include <stddef.h>
+
+#include "base/error.h"
+
+#define TARGET_LIMIT 8192 /* bytes of the whole target */
+
+struct target {
+    const char *path; /* inside the raw target, not ended by a zero */
+    size_t path_length;
+    const char *query; /* what follows the first '?', up to the end; "" without one */
+};
+
+/* `raw` NULL is the target of a request line that had none. ERROR_BAD_REQUEST for
+ * bytes outside the alphabet (letters, digits and "-._~/" in a path, printable ASCII
+ * in a query), ERROR_NOT_FOUND for the absolute form (this is no proxy),
+ * ERROR_TOO_LARGE beyond TARGET_LIMIT. */
+MUST_USE bool target_parse(const char *raw, struct target *out, struct error *e);
+
+#endif

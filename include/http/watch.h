@@ -1,0 +1,29 @@
+/* watch.h - looks at all connections twenty times a second, for what libmicrohttpd
+ * does not see: heads and bodies that come too slowly, whatever trickles in
+ * meanwhile, and clients that leave while the pool works for them.
+ *
+ * Thread-safe. A connection may be used by the watch until watch_remove(), so that
+ * must be called before its socket is closed. */
+#ifndef HTTP_WATCH_H
+#define HTTP_WATCH_H
+
+#include "http/exchange.h"
+
+struct watch;
+
+MUST_USE struct watch *watch_new(struct error *e);
+void watch_delete(struct watch *w);
+
+void watch_add(struct watch *w, struct exchange *x);
+void watch_remove(struct watch *w, struct exchange *x);
+
+/* Returns when no look is going on. */
+void watch_wait(struct watch *w);
+
+/* Takes a socket that was answered before all was read; see farewell.h. */
+void watch_farewell(struct watch *w, int fd);
+
+/* Shuts the sockets of all connections: what waits for a client ends. */
+void watch_cut_all(struct watch *w);
+
+#endif

@@ -1,0 +1,128 @@
+#include "http/account.h"
+
+#include <string.h>
+
+#include "http/reply.h"
+#include "service/clock.h"
+#include "service/log.h"
+
+static double milliseconds(int64_t from, int64_t to)
+{
+    return from && to ? (double)(to - from) / (double)NS_PER_MS : -1;
+}
+
+/* The answers the library or the watch gave, and the clients that did not wait for
+ * one, have a status, too. */
+static void settle_status(struct exchange *x)
+{
+    struct request *r = &x->request;
+    if (r->status)
+        return;
+    if (atomic_load(&x->phase) == PHASE_CUT) {
+        r->error = ERROR_REQUEST_TIMEOUT;
+        r->status = reply_status(r->error);
+        return;
+    }
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_HTTP_STATUS);
+    r->error = info ? ERROR_BAD_REQUEST : ERROR_CANCELLED;
+    r->status = info ? info->http_status : reply_status(ERROR_CANCELLED);
+}
+
+static enum metrics_stage stage_reached(const struct request *r)
+{
+    const struct attention_call *call = &r->call;
+    if (!call->complete_ns)
+        return STAGE_RECEIVE;
+    if (r->status && r->answered_ns)
+        return STAGE_SEND;
+    if (call->queue_ms < 0)
+        return STAGE_QUEUE;
+    if (call->parse_ms < 0)
+        return STAGE_PARSE;
+    return call->compute_ms < 0 ? STAGE_COMPUTE : STAGE_SERIALIZE;
+}
+
+static void count_stage(struct metrics *m, enum metrics_stage stage, double ms)
+{
+    if (ms >= 0)
+        metrics_stage(m, stage, ms / 1000);
+}
+
+static void count(const struct exchange *x, const struct request_record *record,
+                  enum MHD_RequestTerminationCode why)
+{
+    const struct request *r = &x->request;
+    struct metrics *m = exchange_site(x)->metrics;
+    metrics_request(m, r->label, record->status, record->total_ms / 1000,
+                    r->trace_id[0] ? r->trace_id : NULL);
+    count_stage(m, STAGE_RECEIVE, record->receive_ms);
+    count_stage(m, STAGE_PARSE, record->parse_ms);
+    count_stage(m, STAGE_QUEUE, record->queue_ms);
+    count_stage(m, STAGE_COMPUTE, record->compute_ms);
+    count_stage(m, STAGE_SERIALIZE, record->serialize_ms);
+    count_stage(m, STAGE_SEND, record->send_ms);
+    metrics_observe(m, METRIC_REQUEST_BYTES, (double)record->request_bytes);
+    metrics_observe(m, METRIC_RESPONSE_BYTES, (double)record->response_bytes);
+
+    bool left = r->error == ERROR_CANCELLED ||
+                (r->answered_ns && why == MHD_REQUEST_TERMINATED_WITH_ERROR);
+    if (left)
+        metrics_cancelled(m, stage_reached(r));
+    else if (r->error)
+        metrics_rejected(m, r->error);
+}
+
+static void write_line(const struct request_record *record)
+{
+    struct log_pair pairs[] = {
+        LOG_S("id", record->id),
+        LOG_S("method", record->method),
+        LOG_S("route", record->route),
+        LOG_I("status", record->status),
+        LOG_I("request_bytes", record->request_bytes),
+        LOG_I("response_bytes", record->response_bytes),
+        LOG_R("ms", record->total_ms),
+        LOG_S("error", record->error),
+        LOG_S("trace_id", record->trace_id[0] ? record->trace_id : NULL),
+    };
+    log_event(LOG_INFO, "request", pairs, sizeof pairs / sizeof *pairs);
+}
+
+static void fill(const struct exchange *x, int64_t now, struct request_record *record)
+{
+    const struct request *r = &x->request;
+    const struct attention_call *call = &r->call;
+    *record = (struct request_record){
+        .route = r->label < route_count ? routes[r->label].path : "other",
+        .method = method_name(r->method),
+        .status = r->status,
+        .error = r->error ? error_slug(r->error) : NULL,
+        .request_bytes = r->body_bytes,
+        .response_bytes = r->answer_bytes,
+        .batch = call->batch,
+        .tokens = call->tokens,
+        .width = call->width,
+        .heads = call->heads,
+        .receive_ms = milliseconds(call->received_ns, call->complete_ns),
+        .parse_ms = r->submitted ? call->parse_ms : -1,
+        .queue_ms = r->submitted ? call->queue_ms : -1,
+        .compute_ms = r->submitted ? call->compute_ms : -1,
+        .serialize_ms = r->submitted ? call->serialize_ms : -1,
+        .send_ms = milliseconds(r->answered_ns, now),
+        .total_ms = milliseconds(call->received_ns, now),
+        .unix_ms = r->unix_ms,
+    };
+    memcpy(record->id, call->id, sizeof record->id);
+    memcpy(record->trace_id, r->trace_id, sizeof record->trace_id);
+}
+
+void account_for(struct exchange *x, enum MHD_RequestTerminationCode why)
+{
+    settle_status(x);
+    struct request_record record;
+    fill(x, clock_now_ns(), &record);
+    count(x, &record, why);
+    request_log_add(exchange_site(x)->request_log, &record);
+    write_line(&record);
+}

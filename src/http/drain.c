@@ -1,0 +1,71 @@
+#include "http/drain.h"
+
+#include <poll.h>
+
+#include "service/clock.h"
+#include "service/log.h"
+
+static bool readable_within(int fd, int timeout_ms)
+{
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    return poll(&p, 1, timeout_ms) > 0;
+}
+
+/* True when interrupted. */
+static bool serve_until(struct server *s, int64_t until_ns, int interrupt_fd)
+{
+    for (int64_t now = clock_now_ns(); now < until_ns; now = clock_now_ns())
+        if (server_accept(s, interrupt_fd, (int)((until_ns - now) / NS_PER_MS) + 1))
+            return true;
+    return false;
+}
+
+/* Until nothing is in flight. A client that was let in a moment ago has `settle_ms`
+ * to send its request. False when interrupted. */
+static bool wait_for_answers(struct site *site, int64_t until_ns, int settle_ms,
+                             int interrupt_fd)
+{
+    int64_t settled_ns = clock_now_ns() + settle_ms * NS_PER_MS;
+    for (;;) {
+        int64_t now = clock_now_ns();
+        bool idle = atomic_load(&site->in_flight) == 0 && now >= settled_ns;
+        if (idle || now >= until_ns)
+            return true;
+        if (readable_within(interrupt_fd, 5))
+            return false;
+    }
+}
+
+void drain(struct server *s, struct site *site, int interrupt_fd)
+{
+    const struct settings *set = site->settings;
+    int64_t started_ns = clock_now_ns();
+    atomic_store(&site->draining, true);
+    metrics_set(site->metrics, METRIC_DRAINING, 1);
+    log_write(LOG_INFO, "draining", LOG_S("phase", "not ready, still serving"),
+              LOG_I("drain_delay_ms", set->drain_delay));
+    bool hurry = serve_until(s, started_ns + (int64_t)set->drain_delay * NS_PER_MS,
+                             interrupt_fd);
+
+    server_stop_accepting(s);
+    atomic_store(&site->closing, true);
+    log_write(LOG_INFO, "draining", LOG_S("phase", "finishing what was accepted"),
+              LOG_I("in_flight", atomic_load(&site->in_flight)),
+              LOG_I("drain_timeout_ms", set->drain_timeout));
+    int64_t until_ns = clock_now_ns() + (int64_t)set->drain_timeout * NS_PER_MS;
+    enum { SETTLE_MS = 100, SEND_MS = 2000, CUT_MS = 1000 };
+    if (!hurry)
+        hurry = !wait_for_answers(site, until_ns, SETTLE_MS, interrupt_fd);
+
+    log_write(LOG_INFO, "draining",
+              LOG_S("phase", hurry ? "asked again: stopping now" : "stopping"),
+              LOG_I("in_flight", atomic_load(&site->in_flight)));
+    attention_service_close(site->service);
+    attention_service_drain(site->service, clock_now_ns());
+    int64_t send_ns = clock_now_ns() + (hurry ? 100 : SEND_MS) * NS_PER_MS;
+    wait_for_answers(site, send_ns, 0, hurry ? -1 : interrupt_fd);
+    server_cut(s);
+    wait_for_answers(site, clock_now_ns() + CUT_MS * NS_PER_MS, 0, -1);
+    log_write(LOG_INFO, "drained", LOG_I("unanswered", atomic_load(&site->in_flight)),
+              LOG_I("ms", (clock_now_ns() - started_ns) / NS_PER_MS));
+}

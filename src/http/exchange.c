@@ -1,0 +1,286 @@
+#include "http/exchange.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "http/account.h"
+#include "http/admission.h"
+#include "http/reply.h"
+#include "http/target.h"
+#include "http/watch.h"
+#include "service/clock.h"
+
+static void set_deadline(struct exchange *x, uint64_t timeout_ms)
+{
+    atomic_store_explicit(&x->deadline_ns,
+                          clock_now_ns() + (int64_t)timeout_ms * NS_PER_MS,
+                          memory_order_relaxed);
+}
+
+bool exchange_enter(struct exchange *x, enum exchange_phase from,
+                    enum exchange_phase to)
+{
+    int expected = from;
+    return atomic_compare_exchange_strong(&x->phase, &expected, to);
+}
+
+static void *context_of(struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    return info ? info->socket_context : NULL;
+}
+
+static struct exchange *open_exchange(const struct front *front,
+                                      struct MHD_Connection *connection)
+{
+    struct exchange *x = calloc(1, sizeof *x);
+    if (!x)
+        return NULL;
+    x->front = front;
+    x->connection = connection;
+    x->fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)
+                ->connect_fd;
+    set_deadline(x, exchange_site(x)->settings->header_timeout);
+    atomic_init(&x->phase, PHASE_IDLE);
+    watch_add(front->watch, x);
+    return x;
+}
+
+void exchange_connection(void *context, struct MHD_Connection *connection,
+                         void **socket, enum MHD_ConnectionNotificationCode what)
+{
+    const struct front *front = context;
+    if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+        atomic_fetch_add(&front->site->connections, 1);
+        *socket = open_exchange(front, connection);
+        return;
+    }
+    atomic_fetch_sub(&front->site->connections, 1);
+    struct exchange *x = *socket;
+    if (!x)
+        return;
+    watch_remove(front->watch, x);
+    int copy = x->linger ? fcntl(x->fd, F_DUPFD_CLOEXEC, 0) : -1;
+    if (copy >= 0)
+        watch_farewell(front->watch, copy);
+    free(x);
+}
+
+static int64_t wall_clock_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / NS_PER_MS;
+}
+
+/* Copies what can be one of our paths or queries; what is longer is none of them. */
+static void keep_target(struct request *r, const struct target *target)
+{
+    r->path_length = target->path_length < EXCHANGE_TEXT ? target->path_length : 0;
+    memcpy(r->path, target->path, r->path_length);
+    size_t query_length = strnlen(target->query, EXCHANGE_TEXT);
+    r->query_cut = query_length == EXCHANGE_TEXT;
+    if (!r->query_cut)
+        memcpy(r->query, target->query, query_length);
+}
+
+void *exchange_begin(void *front, const char *target, struct MHD_Connection *connection)
+{
+    (void)front;
+    struct exchange *x = context_of(connection);
+    if (!x)
+        return NULL;
+
+    struct request *r = &x->request;
+    memset(r, 0, sizeof *r);
+    r->call.received_ns = clock_now_ns();
+    r->unix_ms = wall_clock_ms();
+    r->label = route_count;
+    atomic_fetch_add_explicit(&exchange_site(x)->in_flight, 1, memory_order_relaxed);
+
+    struct target parts;
+    if (target_parse(target, &parts, &r->refusal))
+        keep_target(r, &parts);
+    else if (r->refusal.code == ERROR_TOO_LARGE)
+        r->refusal_status = MHD_HTTP_URI_TOO_LONG;
+
+    set_deadline(x, exchange_site(x)->settings->header_timeout);
+    if (!exchange_enter(x, PHASE_IDLE, PHASE_HEAD))
+        r->must_close = true; /* cut; the next step sees it, too */
+    return x;
+}
+
+static enum MHD_Result add_field(void *head, enum MHD_ValueKind kind, const char *name,
+                                 size_t name_length, const char *value,
+                                 size_t value_length)
+{
+    (void)kind;
+    request_head_add(head, name, name_length, value, value_length);
+    return MHD_YES;
+}
+
+static void identify(struct request *r)
+{
+    const struct request_head *head = &r->head;
+    r->call.id_given = head->request_id && request_id_valid(head->request_id);
+    if (r->call.id_given)
+        memcpy(r->call.id, head->request_id, strlen(head->request_id) + 1);
+    else
+        request_id_generate(r->call.id);
+    if (head->traceparent)
+        traceparent_read(head->traceparent, r->trace_id);
+}
+
+/* Queues the answer that is made by `answer`; the connection is closed when it could
+ * not be made. */
+static enum MHD_Result answered(const struct exchange *x)
+{
+    return x->request.status ? MHD_YES : MHD_NO;
+}
+
+static enum MHD_Result refuse(struct exchange *x)
+{
+    if (!exchange_enter(x, PHASE_BODY, PHASE_ANSWERING))
+        return MHD_NO;
+    reply_problem(x, &x->request.refusal);
+    return answered(x);
+}
+
+/* A body of known length gets its room at once, another one as it comes. */
+static bool make_room(struct exchange *x, uint64_t body_length)
+{
+    struct request *r = &x->request;
+    struct site *site = exchange_site(x);
+    if (!r->route || r->route->method != METHOD_POST)
+        return true; /* what comes is read and ignored */
+
+    enum { FIRST_ROOM = 16 * 1024 };
+    arena_init(&r->call.arena, site->memory.limit, &site->memory);
+    r->body_room = r->body_kind == BODY_OF_LENGTH ? (size_t)body_length : FIRST_ROOM;
+    r->body = arena_alloc(&r->call.arena, r->body_room, 1, &r->refusal);
+    return r->body != NULL;
+}
+
+static enum MHD_Result take_head(struct exchange *x, const char *method,
+                                 const char *version)
+{
+    struct request *r = &x->request;
+    r->head_read = true;
+    r->method = method_read(method);
+    r->http_1_0 = strcmp(version, MHD_HTTP_VERSION_1_0) == 0;
+    MHD_get_connection_values_n(x->connection, MHD_HEADER_KIND, add_field, &r->head);
+    identify(r);
+
+    set_deadline(x, exchange_site(x)->settings->body_timeout);
+    if (!exchange_enter(x, PHASE_HEAD, PHASE_BODY))
+        return MHD_NO;
+
+    uint64_t body_length;
+    if (admission_check(x, &body_length) && make_room(x, body_length))
+        return MHD_YES;
+
+    /* An answer queued here closes the connection; without a body that is not needed
+     * and the refusal waits for the end of the request, which is now. */
+    bool body_follows = r->body_kind == BODY_CHUNKED || body_length > 0;
+    if (!body_follows && !r->must_close)
+        return MHD_YES;
+    r->must_close = true;
+    x->linger = true;
+    return refuse(x);
+}
+
+/* Doubles the room up to the limit; false when the body is beyond it. */
+static bool grow(struct exchange *x, size_t wanted)
+{
+    struct request *r = &x->request;
+    uint64_t limit = exchange_site(x)->settings->body_limit;
+    r->must_close = wanted > limit;
+    if (r->must_close)
+        return error_set(&r->refusal, ERROR_TOO_LARGE, "",
+                         "the body has more than the %llu bytes allowed (body_limit)",
+                         (unsigned long long)limit);
+    size_t room = 2 * r->body_room > wanted ? 2 * r->body_room : wanted;
+    char *body = arena_alloc(&r->call.arena, room, 1, &r->refusal);
+    if (!body)
+        return false;
+    memcpy(body, r->body, r->body_bytes);
+    r->body = body;
+    r->body_room = room;
+    return true;
+}
+
+/* What is refused on its way, or what nobody asked for, is read on and counted, so
+ * that the refusal can be sent; but not for ever. */
+static enum MHD_Result take_body(struct exchange *x, const char *data, size_t *size)
+{
+    struct request *r = &x->request;
+    size_t length = *size, sum = r->body_bytes + length;
+    *size = 0;
+    if (sum > 2 * exchange_site(x)->settings->body_limit)
+        return MHD_NO;
+
+    bool keep = r->body && !r->refusal.code && (sum <= r->body_room || grow(x, sum));
+    if (keep)
+        memcpy(r->body + r->body_bytes, data, length);
+    r->body_bytes = sum;
+    return MHD_YES;
+}
+
+static enum MHD_Result complete(struct exchange *x)
+{
+    struct request *r = &x->request;
+    r->call.complete_ns = clock_now_ns();
+    if (r->refusal.code)
+        return refuse(x);
+    if (!exchange_enter(x, PHASE_BODY, PHASE_ANSWERING))
+        return MHD_NO;
+
+    if (r->method == METHOD_OPTIONS) {
+        reply_options(x);
+        return answered(x);
+    }
+    r->route->handle(x);
+    return r->submitted ? MHD_YES : answered(x);
+}
+
+enum MHD_Result exchange_step(void *front, struct MHD_Connection *connection,
+                              const char *url, const char *method, const char *version,
+                              const char *data, size_t *size, void **context)
+{
+    (void)front, (void)connection, (void)url;
+    struct exchange *x = *context;
+    if (!x)
+        return MHD_NO;
+    if (!x->request.head_read)
+        return take_head(x, method, version);
+    if (*size)
+        return take_body(x, data, size);
+    if (!x->request.submitted)
+        return complete(x);
+    reply_call(x); /* resumed */
+    return answered(x);
+}
+
+void exchange_end(void *front, struct MHD_Connection *connection, void **context,
+                  enum MHD_RequestTerminationCode why)
+{
+    (void)front, (void)connection;
+    struct exchange *x = *context;
+    *context = NULL;
+    if (!x)
+        return;
+    account_for(x, why);
+    x->requests++;
+    arena_free(&x->request.call.arena);
+    atomic_fetch_sub_explicit(&exchange_site(x)->in_flight, 1, memory_order_relaxed);
+
+    /* An exchange that was cut stays so: its connection is about to be closed. */
+    set_deadline(x, exchange_site(x)->settings->idle_timeout);
+    int phase = atomic_load(&x->phase);
+    while (phase != PHASE_CUT &&
+           !atomic_compare_exchange_weak(&x->phase, &phase, PHASE_IDLE)) {
+    }
+}

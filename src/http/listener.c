@@ -1,0 +1,168 @@
+#include "http/listener.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static const char unix_prefix[] = "unix:";
+
+union address {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+    struct sockaddr_un file;
+};
+
+static bool unix_address(const char *path, union address *a, socklen_t *size,
+                         struct error *e)
+{
+    size_t length = strlen(path);
+    if (length == 0 || length >= sizeof a->file.sun_path)
+        return error_set(e, ERROR_INVALID_INPUT, "bind",
+                         "a socket file needs a path of 1 to %zu bytes",
+                         sizeof a->file.sun_path - 1);
+    memset(&a->file, 0, sizeof a->file);
+    a->file.sun_family = AF_UNIX;
+    memcpy(a->file.sun_path, path, length);
+    *size = sizeof a->file;
+    return true;
+}
+
+/* "[::1]" is written with brackets where a port follows; both are understood. */
+static bool tcp_address(const char *bind, uint16_t port, union address *a,
+                        socklen_t *size, struct error *e)
+{
+    char host[256], service[8];
+    bool bracketed = bind[0] == '[' && bind[strlen(bind) - 1] == ']';
+    snprintf(host, sizeof host, "%.*s", (int)(strlen(bind) - (bracketed ? 2 : 0)),
+             bind + (bracketed ? 1 : 0));
+    snprintf(service, sizeof service, "%u", port);
+
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
+                             .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+    struct addrinfo *found;
+    int status = getaddrinfo(host, service, &hints, &found);
+    if (status != 0)
+        return error_set(e, ERROR_INVALID_INPUT, "bind", "%s is no address: %s", bind,
+                         gai_strerror(status));
+    *size = found->ai_addrlen;
+    memcpy(a, found->ai_addr, found->ai_addrlen);
+    freeaddrinfo(found);
+    return true;
+}
+
+static bool resolve(const char *bind, uint16_t port, union address *a, socklen_t *size,
+                    struct error *e)
+{
+    size_t prefix = sizeof unix_prefix - 1;
+    if (strncmp(bind, unix_prefix, prefix) == 0)
+        return unix_address(bind + prefix, a, size, e);
+    return tcp_address(bind, port, a, size, e);
+}
+
+static bool failed(struct error *e, const char *what, const char *where)
+{
+    return error_set(e, ERROR_INTERNAL, "bind", "cannot %s %s: %s", what, where,
+                     strerror(errno));
+}
+
+/* Of a service that was killed: the file is there, but nobody behind it. */
+static void remove_stale(const union address *a, socklen_t size)
+{
+    struct stat status;
+    if (lstat(a->file.sun_path, &status) != 0 || !S_ISSOCK(status.st_mode))
+        return;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return;
+    if (connect(fd, &a->any, size) != 0 && errno == ECONNREFUSED)
+        unlink(a->file.sun_path);
+    close(fd);
+}
+
+static void describe(struct listener *l, union address *a)
+{
+    socklen_t size = sizeof *a;
+    char host[INET6_ADDRSTRLEN] = "?";
+    if (a->any.sa_family == AF_UNIX) {
+        snprintf(l->path, sizeof l->path, "%s", a->file.sun_path);
+        snprintf(l->address, sizeof l->address, "%s%s", unix_prefix, l->path);
+        return;
+    }
+    getsockname(l->fd, &a->any, &size);
+    if (a->any.sa_family == AF_INET6) {
+        inet_ntop(AF_INET6, &a->v6.sin6_addr, host, sizeof host);
+        snprintf(l->address, sizeof l->address, "[%s]:%u", host,
+                 ntohs(a->v6.sin6_port));
+    } else {
+        inet_ntop(AF_INET, &a->v4.sin_addr, host, sizeof host);
+        snprintf(l->address, sizeof l->address, "%s:%u", host, ntohs(a->v4.sin_port));
+    }
+}
+
+bool listener_open(struct listener *l, const char *bind_to, uint16_t port,
+                   struct error *e)
+{
+    *l = (struct listener){.fd = -1};
+    union address a;
+    socklen_t size;
+    if (!resolve(bind_to, port, &a, &size, e))
+        return false;
+
+    int fd = socket(a.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return failed(e, "open a socket for", bind_to);
+    if (a.any.sa_family == AF_UNIX)
+        remove_stale(&a, size);
+    else
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
+    if (bind(fd, &a.any, size) != 0 || listen(fd, SOMAXCONN) != 0) {
+        failed(e, "listen on", bind_to);
+        close(fd);
+        return false;
+    }
+    l->fd = fd;
+    describe(l, &a);
+    return true;
+}
+
+void listener_close(struct listener *l)
+{
+    if (l->fd < 0)
+        return;
+    close(l->fd);
+    l->fd = -1;
+    if (l->path[0])
+        unlink(l->path);
+}
+
+static void prefer_loopback(union address *a)
+{
+    if (a->any.sa_family == AF_INET && a->v4.sin_addr.s_addr == htonl(INADDR_ANY))
+        a->v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (a->any.sa_family == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&a->v6.sin6_addr))
+        a->v6.sin6_addr = in6addr_loopback;
+}
+
+int listener_connect(const char *bind_to, uint16_t port, struct error *e)
+{
+    union address a;
+    socklen_t size;
+    if (!resolve(bind_to, port, &a, &size, e))
+        return -1;
+    prefer_loopback(&a);
+    int fd = socket(a.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd >= 0 && connect(fd, &a.any, size) != 0 && errno != EINPROGRESS) {
+        close(fd);
+        fd = -1;
+    }
+    if (fd < 0)
+        failed(e, "connect to", bind_to);
+    return fd;
+}

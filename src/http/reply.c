@@ -1,0 +1,219 @@
+#include "http/reply.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "codec/problem.h"
+#include "service/clock.h"
+
+#define PROBLEM_JSON "application/problem+json"
+
+unsigned reply_status(enum error_code code)
+{
+    switch (code) {
+    case ERROR_INVALID_JSON:
+    case ERROR_EMPTY_BODY:
+    case ERROR_BAD_REQUEST: return 400;
+    case ERROR_NOT_FOUND: return 404;
+    case ERROR_METHOD: return 405;
+    case ERROR_NOT_ACCEPTABLE: return 406;
+    case ERROR_REQUEST_TIMEOUT: return 408;
+    case ERROR_LENGTH_REQUIRED: return 411;
+    case ERROR_TOO_LARGE: return 413;
+    case ERROR_MEDIA_TYPE: return 415;
+    case ERROR_EXPECTATION: return 417;
+    case ERROR_INVALID_INPUT: return 422;
+    case ERROR_CANCELLED: return 499;
+    case ERROR_NOT_IMPLEMENTED: return 501;
+    case ERROR_OVERLOADED:
+    case ERROR_SHUTTING_DOWN:
+    case ERROR_NOT_READY:
+    case ERROR_OUT_OF_MEMORY: return 503;
+    case ERROR_DEADLINE: return 504;
+    case ERROR_NONE:
+    case ERROR_INTERNAL: break;
+    }
+    return 500;
+}
+
+/* Headers that could not be added for want of memory would make a wrong answer. */
+static bool add(struct MHD_Response *response, const char *name, const char *value)
+{
+    return MHD_add_response_header(response, name, value) == MHD_YES;
+}
+
+static bool is_last(const struct exchange *x)
+{
+    return x->request.must_close || x->requests + 1 >= REQUESTS_A_CONNECTION ||
+           atomic_load_explicit(&exchange_site(x)->closing, memory_order_relaxed);
+}
+
+static bool add_common(const struct exchange *x, struct MHD_Response *response)
+{
+    return add(response, "X-Request-Id", x->request.call.id) &&
+           add(response, "Cache-Control", "no-store") &&
+           add(response, "Vary", "Accept") &&
+           (!is_last(x) || add(response, "Connection", "close"));
+}
+
+/* Takes `response`, which may be NULL. */
+static void queue(struct exchange *x, unsigned status, size_t length,
+                  struct MHD_Response *response)
+{
+    if (!response)
+        return;
+    struct request *r = &x->request;
+    if (add_common(x, response) &&
+        MHD_queue_response(x->connection, status, response) == MHD_YES) {
+        r->status = status;
+        r->answer_bytes = r->method == METHOD_HEAD ? 0 : length;
+        r->answered_ns = clock_now_ns();
+    }
+    MHD_destroy_response(response);
+}
+
+/* Adds a header to a response that may be NULL; NULL when that fails. */
+static struct MHD_Response *with(struct MHD_Response *response, const char *name,
+                                 const char *value)
+{
+    if (response && !add(response, name, value)) {
+        MHD_destroy_response(response);
+        return NULL;
+    }
+    return response;
+}
+
+void reply_static(struct exchange *x, const char *content_type, const char *text,
+                  size_t length)
+{
+    const struct MHD_IoVec piece = {text, length};
+    queue(x, 200, length,
+          with(MHD_create_response_from_iovec(&piece, 1, NULL, NULL), "Content-Type",
+               content_type));
+}
+
+/* Takes the buffer; NULL when it had failed. */
+static struct MHD_Response *response_of(struct buffer *text, const char *content_type,
+                                        size_t *length)
+{
+    char *bytes = buffer_take(text, length);
+    if (!bytes) {
+        buffer_free(text);
+        return NULL;
+    }
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer(*length, bytes, MHD_RESPMEM_MUST_FREE);
+    if (!response)
+        free(bytes);
+    return with(response, "Content-Type", content_type);
+}
+
+void reply_buffer(struct exchange *x, const char *content_type, struct buffer *text)
+{
+    if (text->failed) {
+        struct error e = {0};
+        error_set(&e, ERROR_OUT_OF_MEMORY, "", "there is no memory for the answer");
+        buffer_free(text);
+        reply_problem(x, &e);
+        return;
+    }
+    size_t length;
+    struct MHD_Response *response = response_of(text, content_type, &length);
+    queue(x, 200, length, response);
+}
+
+static struct MHD_Response *with_retry_after(struct exchange *x, enum error_code code,
+                                             struct MHD_Response *response)
+{
+    /* Another replica is ready at once; the queue says itself when it will be. */
+    bool elsewhere = code == ERROR_SHUTTING_DOWN || code == ERROR_NOT_READY;
+    unsigned seconds =
+        elsewhere ? 1 : attention_service_retry_after(exchange_site(x)->service);
+    char text[16];
+    snprintf(text, sizeof text, "%u", seconds);
+    return with(response, "Retry-After", text);
+}
+
+void reply_problem(struct exchange *x, const struct error *error)
+{
+    struct request *r = &x->request;
+    unsigned status = r->refusal_status ? r->refusal_status : reply_status(error->code);
+    r->error = error->code;
+    r->must_close |=
+        error->code == ERROR_SHUTTING_DOWN || error->code == ERROR_NOT_READY;
+
+    enum { PROBLEM_LIMIT = 16 * 1024 };
+    struct buffer document;
+    buffer_init(&document, PROBLEM_LIMIT);
+    problem_write(error, status, r->call.id, &document);
+    size_t length = 0;
+    struct MHD_Response *response = response_of(&document, PROBLEM_JSON, &length);
+
+    if (status == 503)
+        response = with_retry_after(x, error->code, response);
+    if (status == 405) {
+        char allow[ALLOW_BYTES];
+        routes_allow(r->path, r->path_length, allow);
+        response = with(response, "Allow", allow);
+    }
+    if (status == 415)
+        response = with(response, "Accept-Encoding", "identity");
+    queue(x, status, length, response);
+}
+
+void reply_options(struct exchange *x)
+{
+    char allow[ALLOW_BYTES];
+    routes_allow(x->request.path, x->request.path_length, allow);
+    queue(x, 204, 0,
+          with(MHD_create_response_from_iovec(NULL, 0, NULL, NULL), "Allow", allow));
+}
+
+static void timing_text(const struct attention_call *call, char *text, size_t size)
+{
+    snprintf(text, size,
+             "parse;dur=%.3f, queue;dur=%.3f, compute;dur=%.3f, serialize;dur=%.3f",
+             fmax(call->parse_ms, 0), fmax(call->queue_ms, 0),
+             fmax(call->compute_ms, 0), fmax(call->serialize_ms, 0));
+}
+
+/* MHD_IoVec is an iovec whose bytes are const, but a type of its own. */
+static struct MHD_Response *response_of_pieces(struct attention_call *call)
+{
+    if (call->piece_count == 1) {
+        const struct MHD_IoVec piece = {call->pieces->iov_base, call->pieces->iov_len};
+        return MHD_create_response_from_iovec(&piece, 1, NULL, NULL);
+    }
+    struct error e = {0};
+    struct MHD_IoVec *pieces =
+        arena_alloc(&call->arena, call->piece_count, sizeof *pieces, &e);
+    if (!pieces)
+        return NULL;
+    for (size_t i = 0; i < call->piece_count; i++)
+        pieces[i] =
+            (struct MHD_IoVec){call->pieces[i].iov_base, call->pieces[i].iov_len};
+    return MHD_create_response_from_iovec(pieces, (unsigned)call->piece_count, NULL,
+                                          NULL);
+}
+
+void reply_call(struct exchange *x)
+{
+    struct attention_call *call = &x->request.call;
+    if (call->error.code == ERROR_CANCELLED) {
+        x->request.error = ERROR_CANCELLED;
+        return;
+    }
+    if (call->error.code) {
+        reply_problem(x, &call->error);
+        return;
+    }
+    char timing[128];
+    timing_text(call, timing, sizeof timing);
+    bool text = call->form == ANSWER_TEXT;
+    struct MHD_Response *response =
+        with(response_of_pieces(call), "Content-Type",
+             text ? "text/plain; charset=utf-8" : "application/json");
+    queue(x, 200, call->answer_bytes, with(response, "Server-Timing", timing));
+}

@@ -1,0 +1,113 @@
+#include "http/site.h"
+
+#include <string.h>
+
+#include "core/blas.h"
+#include "core/vector_kernels.h"
+#include "http/routes.h"
+#include "service/clock.h"
+
+static void decide(struct settings *s, const struct machine *machine)
+{
+    if (s->workers == 0)
+        s->workers = machine->cpus;
+    if (s->queue_depth == 0)
+        s->queue_depth = 64 * s->workers;
+    if (s->memory_limit == 0)
+        s->memory_limit = machine->memory / 4;
+}
+
+static struct attention_limits limits_of(const struct settings *s)
+{
+    return (struct attention_limits){
+        .max_batch = s->max_batch,
+        .max_tokens = s->max_tokens,
+        .max_width = s->max_width,
+        .max_heads = s->max_heads,
+        .max_map_numbers = s->max_map_numbers,
+        .answer_limit = s->answer_limit,
+    };
+}
+
+static struct info info_of(const struct settings *s, const struct machine *machine)
+{
+    return (struct info){
+        .version = ATTENTIOND_VERSION,
+        .simd = vector_kernels_choice(0)->name,
+        .attention = limits_of(s),
+        .header_limit = s->header_limit,
+        .body_limit = s->body_limit,
+        .connection_limit = s->connection_limit,
+        .queue_depth = s->queue_depth,
+        .timeout_ms = (double)s->timeout,
+        .queue_wait_ms = (double)s->queue_wait,
+        .header_timeout_ms = (double)s->header_timeout,
+        .body_timeout_ms = (double)s->body_timeout,
+        .idle_timeout_ms = (double)s->idle_timeout,
+        .workers = s->workers,
+        .http_threads = s->http_threads,
+        .cpus = machine->cpus,
+        .cpus_online = machine->cpus_online,
+        .cpus_affinity = machine->cpus_affinity,
+        .cpus_quota = machine->cpus_quota,
+        .memory_limit = s->memory_limit,
+        .memory = machine->memory,
+        .memory_total = machine->memory_total,
+        .memory_cgroup = machine->memory_cgroup,
+    };
+}
+
+static struct metrics *open_metrics(const struct info *info)
+{
+    const char *labels[64];
+    size_t count = 0;
+    for (; count < route_count && count < 64; count++)
+        labels[count] = routes[count].path;
+    struct metrics *metrics = metrics_new(labels, count);
+    if (metrics)
+        metrics_build_info(metrics, info->version, info->blas, info->simd);
+    return metrics;
+}
+
+static bool open_service(struct site *site, struct error *e)
+{
+    const struct settings *s = site->settings;
+    const struct attention_service_options options = {
+        .workers = s->workers,
+        .queue_depth = s->queue_depth,
+        .queue_wait_ns = (int64_t)s->queue_wait * NS_PER_MS,
+        .timeout_ns = (int64_t)s->timeout * NS_PER_MS,
+        .limits = site->info.attention,
+        .metrics = site->metrics,
+    };
+    site->service = attention_service_new(&options, e);
+    atomic_store(&site->ready, site->service != NULL);
+    return site->service != NULL;
+}
+
+bool site_open(struct site *site, struct settings *s, const struct machine *machine,
+               struct error *e)
+{
+    memset(site, 0, sizeof *site);
+    decide(s, machine);
+    site->settings = s;
+    site->memory.limit = s->memory_limit;
+    blas_description(site->blas, sizeof site->blas);
+    site->info = info_of(s, machine);
+    site->info.blas = site->blas;
+
+    site->metrics = open_metrics(&site->info);
+    site->request_log = request_log_new(s->request_log_size);
+    if (!site->metrics || !site->request_log)
+        return error_set(e, ERROR_OUT_OF_MEMORY, "", "no memory for the metrics");
+    return open_service(site, e);
+}
+
+void site_close(struct site *site)
+{
+    if (site->service)
+        attention_service_delete(site->service);
+    if (site->request_log)
+        request_log_delete(site->request_log);
+    metrics_delete(site->metrics);
+}
