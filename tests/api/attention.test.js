@@ -19,11 +19,7 @@ async function agrees(request, tolerance) {
 
 const worked = {
   sequences: [[1, 0, 0], [0, 1, 0], [0, 0, 1]],
-  weights: {
-    wq: [[1, 1], [1, 0], [0, 1]],
-    wk: [[1, 0], [0, 1], [1, 1]],
-    wv: [[1, 1], [0, 1], [1, 0]],
-  },
+  weights: { wq: [[1, 1], [1, 0], [0, 1]], wk: [[1, 0], [0, 1], [1, 1]], wv: [[1, 1], [0, 1], [1, 0]] },
 };
 
 test('the worked example is right to 1e-6', () => agrees(worked, { absolute: 1e-6, relative: 0 }));
@@ -32,7 +28,12 @@ test('rows of every map sum to one', async () => {
   const r = generator(1);
   const { attention_maps } = await agrees({ sequences: r.tensor(9, 8), heads: 4 });
   for (const map of attention_maps)
-    for (const row of map) assertClose(row.reduce((a, x) => a + x), 1, 'the sum of a row');
+    for (const row of map)
+      assertClose(
+        row.reduce((a, x) => a + x),
+        1,
+        'the sum of a row'
+      );
 });
 
 describe('two layers of a trained text recogniser', () => {
@@ -205,10 +206,7 @@ describe('who may look where', () => {
     test(name, () => agrees({ ...request, return: ['lse'] }));
 
   test('a fully masked row is zero, not NaN', async () => {
-    for (const mask of [
-      [[true, true], [false, false]],
-      [[0, 0], ['-Infinity', null]],
-    ]) {
+    for (const mask of [[[true, true], [false, false]], [[0, 0], ['-Infinity', null]]]) {
       const { json } = await compute(service, { sequences: [[1, 2], [3, 4]], mask, return: ['lse'] });
       assert.deepEqual(json.attention_maps[0][1], [0, 0]);
       assert.deepEqual(json.outputs[1], [0, 0]);
@@ -225,7 +223,8 @@ describe('who may look where', () => {
     assert.deepEqual(json.outputs[0], [7, 8]);
   });
 
-  test('a row of -1e9 is not empty', () => agrees({ ...one, mask: build([5, 5], () => -1e9) }, { absolute: 1e-4, relative: 1e-4 }));
+  test('a row of -1e9 is not empty', () =>
+    agrees({ ...one, mask: build([5, 5], () => -1e9) }, { absolute: 1e-4, relative: 1e-4 }));
 
   test('what stands behind the mask does not reach the output', async () => {
     const request = (hidden) => ({
@@ -310,8 +309,7 @@ describe('random requests', () => {
     return request;
   }
 
-  for (let seed = 100; seed < 160; seed++)
-    test(`seed ${seed}`, () => agrees(randomRequest(seed)));
+  for (let seed = 100; seed < 160; seed++) test(`seed ${seed}`, () => agrees(randomRequest(seed)));
 
   test('512 tokens, 12 heads, every map', async () => {
     const r = generator(4);
@@ -346,5 +344,11 @@ describe('large numbers', () => {
   });
 
   test('denormals and minus zero are numbers', () =>
-    agrees({ sequences: [[1e-45, -0], [-1e-40, 1e-400]], scale: 1 }));
+    agrees({
+      sequences: [
+        [1e-45, -0],
+        [-1e-40, 1e-400],
+      ],
+      scale: 1,
+    }));
 });

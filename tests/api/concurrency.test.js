@@ -13,10 +13,36 @@ const square = (d) => ({ wq: r.tensor(d, d), wk: r.tensor(d, d), wv: r.tensor(d,
 // What is sent, and the answer it deserves; 503 is always allowed.
 const kinds = [
   ['POST', '/v1/attention', { sequences: r.tensor(3, 3) }, 200],
-  ['POST', '/v1/attention', { sequences: r.tensor(60, 32), weights: square(32), heads: 4, maps: 'mean' }, 200],
-  ['POST', '/v1/attention', { sequences: [r.tensor(1, 8), r.tensor(30, 8), r.tensor(7, 8)], heads: 2, causal: true }, 200],
-  ['POST', '/v1/attention', { sequences: toBase64(r.tensor(300, 32)), heads: 8, maps: 'none', tensor_format: 'base64' }, 200],
-  ['POST', '/v1/attention', { query: r.tensor(5, 8), key: r.tensor(9, 8), value: r.tensor(9, 8), mask: r.allowed(5, 9), return: ['lse'] }, 200],
+  [
+    'POST',
+    '/v1/attention',
+    { sequences: r.tensor(60, 32), weights: square(32), heads: 4, maps: 'mean' },
+    200,
+  ],
+  [
+    'POST',
+    '/v1/attention',
+    { sequences: [r.tensor(1, 8), r.tensor(30, 8), r.tensor(7, 8)], heads: 2, causal: true },
+    200,
+  ],
+  [
+    'POST',
+    '/v1/attention',
+    { sequences: toBase64(r.tensor(300, 32)), heads: 8, maps: 'none', tensor_format: 'base64' },
+    200,
+  ],
+  [
+    'POST',
+    '/v1/attention',
+    {
+      query: r.tensor(5, 8),
+      key: r.tensor(9, 8),
+      value: r.tensor(9, 8),
+      mask: r.allowed(5, 9),
+      return: ['lse'],
+    },
+    200,
+  ],
   ['POST', '/v1/attention', { sequences: [[1, 2], [3]] }, 422],
   ['POST', '/v1/attention', '{"sequences": [[1, 2]', 400],
   ['POST', '/v1/attention', { sequences: build([2, 5000], () => 1) }, 413],
@@ -24,7 +50,12 @@ const kinds = [
   ['GET', '/metrics', undefined, 200],
   ['GET', '/metrics/requests?limit=5', undefined, 200],
   ['GET', '/nowhere', undefined, 404],
-].map(([method, path, body, status]) => [method, path, body === undefined || typeof body === 'string' ? body : JSON.stringify(body), status]);
+].map(([method, path, body, status]) => [
+  method,
+  path,
+  body === undefined || typeof body === 'string' ? body : JSON.stringify(body),
+  status,
+]);
 
 async function loaded(service, clients, forSeconds) {
   const agent = connections(clients);
@@ -34,7 +65,10 @@ async function loaded(service, clients, forSeconds) {
     for (let i = number; Date.now() < end; i++) {
       const [method, path, body, status] = kinds[i % kinds.length];
       const answer = await fetchAnswer(service, agent, method, path, body);
-      assert.ok([status, 503].includes(answer.status), `${path} ${status}: ${answer.status} ${answer.text.slice(0, 300)}`);
+      assert.ok(
+        [status, 503].includes(answer.status),
+        `${path} ${status}: ${answer.status} ${answer.text.slice(0, 300)}`,
+      );
       counts[answer.status] = (counts[answer.status] ?? 0) + 1;
       if (answer.status === 503) await sleep(20);
     }
@@ -63,18 +97,25 @@ test('64 clients, good and bad: no error but 503', async (t) => {
 
 test('a full queue refuses at once and says when to come back', async (t) => {
   const service = await start(['--workers', '1', '--queue-depth', '2']);
-  const body = JSON.stringify({ sequences: toBase64(r.tensor(1500, 64)), heads: 8, maps: 'none', tensor_format: 'base64' });
+  const body = JSON.stringify({
+    sequences: toBase64(r.tensor(1500, 64)),
+    heads: 8,
+    maps: 'none',
+    tensor_format: 'base64',
+  });
   const agent = connections(16);
   const begun = Date.now();
   const answers = await Promise.all(
     Array.from({ length: 16 }, async () => {
       const answer = await fetchAnswer(service, agent, 'POST', '/v1/attention', body);
       return { status: answer.status, type: answer.json.type, ms: Date.now() - begun };
-    })
+    }),
   );
   const refused = answers.filter((a) => a.status === 503);
   const computed = answers.filter((a) => a.status === 200);
-  t.diagnostic(`${computed.length} computed within ${Math.max(...computed.map((a) => a.ms))} ms, ${refused.length} refused within ${Math.max(...refused.map((a) => a.ms))} ms`);
+  t.diagnostic(
+    `${computed.length} computed within ${Math.max(...computed.map((a) => a.ms))} ms, ${refused.length} refused within ${Math.max(...refused.map((a) => a.ms))} ms`,
+  );
   assert.ok(computed.length >= 3 && refused.length > 0, JSON.stringify(answers));
   for (const { type } of refused) assert.equal(type, 'urn:attentiond:problem:overloaded');
   agent.destroy();
@@ -83,13 +124,23 @@ test('a full queue refuses at once and says when to come back', async (t) => {
 
 test('clients that leave are noticed, and their work is dropped', async () => {
   const service = await start(['--workers', '1']);
-  const body = JSON.stringify({ sequences: toBase64(r.tensor(6000, 128)), heads: 8, maps: 'none', tensor_format: 'base64' });
+  const body = JSON.stringify({
+    sequences: toBase64(r.tensor(6000, 128)),
+    heads: 8,
+    maps: 'none',
+    tensor_format: 'base64',
+  });
   const leave = Array.from({ length: 6 }, () => postAndLeave(service, body));
-  await until('they wait', async () => /^attentiond_queue_depth [1-9]/m.test((await get(service, '/metrics')).text));
+  await until('they wait', async () =>
+    /^attentiond_queue_depth [1-9]/m.test((await get(service, '/metrics')).text),
+  );
   leave.forEach((go) => go());
   await until('their work is dropped', async () => {
     const { text } = await get(service, '/metrics');
-    const cancelled = [...text.matchAll(/^attentiond_cancelled_total\{.*\} (\d+)$/gm)].reduce((sum, m) => sum + Number(m[1]), 0);
+    const cancelled = [...text.matchAll(/^attentiond_cancelled_total\{.*\} (\d+)$/gm)].reduce(
+      (sum, m) => sum + Number(m[1]),
+      0,
+    );
     return cancelled >= 5 && /^attentiond_queue_depth 0$/m.test(text);
   });
   await compute(service, { sequences: [[1]] });

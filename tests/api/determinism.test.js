@@ -7,13 +7,35 @@ import { generator, toBase64 } from './support/numbers.js';
 import { start } from './support/service.js';
 
 const r = generator(12);
-const weights = (d, n) => ({ wq: r.tensor(d, n), wk: r.tensor(d, n), wv: r.tensor(d, n), wo: r.tensor(n, d), bq: r.tensor(n) });
+const weights = (d, n) => ({
+  wq: r.tensor(d, n),
+  wk: r.tensor(d, n),
+  wv: r.tensor(d, n),
+  wo: r.tensor(n, d),
+  bq: r.tensor(n),
+});
 const requests = {
   'three tokens': { sequences: r.tensor(3, 4) },
-  'an odd layer': { sequences: r.tensor(37, 23), weights: weights(23, 30), heads: 5, causal: true, return: ['lse', 'projections'] },
+  'an odd layer': {
+    sequences: r.tensor(37, 23),
+    weights: weights(23, 30),
+    heads: 5,
+    causal: true,
+    return: ['lse', 'projections'],
+  },
   'many heads, mean map': { sequences: r.tensor(130, 48), weights: weights(48, 96), heads: 12, maps: 'mean' },
-  'a ragged batch': { sequences: [1, 200, 17, 64, 3].map((T) => r.tensor(T, 16)), weights: weights(16, 16), heads: 2, maps: 'none' },
-  'a long one in base64': { sequences: toBase64(r.tensor(700, 32)), heads: 4, maps: 'none', tensor_format: 'base64' },
+  'a ragged batch': {
+    sequences: [1, 200, 17, 64, 3].map((T) => r.tensor(T, 16)),
+    weights: weights(16, 16),
+    heads: 2,
+    maps: 'none',
+  },
+  'a long one in base64': {
+    sequences: toBase64(r.tensor(700, 32)),
+    heads: 4,
+    maps: 'none',
+    tensor_format: 'base64',
+  },
 };
 
 // All but the times.
@@ -46,8 +68,9 @@ describe('the same bytes with 1, 2 and 7 workers', () => {
       const others = Object.values(requests).map((one) => JSON.stringify(one));
       const load = services.flatMap((service) =>
         [0, 1, 2].map(async (first) => {
-          for (let i = first; !over; i++) await fetchAnswer(service, agent, 'POST', '/v1/attention', others[i % others.length]);
-        })
+          for (let i = first; !over; i++)
+            await fetchAnswer(service, agent, 'POST', '/v1/attention', others[i % others.length]);
+        }),
       );
       let crowded;
       try {

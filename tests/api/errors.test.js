@@ -6,8 +6,8 @@ import { attention, compute, get, raw, request } from './support/client.js';
 import { build, generator, toBase64 } from './support/numbers.js';
 import { shared, start } from './support/service.js';
 
-const limits = ['--body-limit', '64KiB', '--max-batch', '4', '--max-tokens', '64', '--max-width', '32',
-  '--max-heads', '8', '--max-map-numbers', '5000', '--answer-limit', '64KiB', '--body-timeout', '1s'];
+const limits = `--body-limit 64KiB --max-batch 4 --max-tokens 64 --max-width 32 --max-heads 8
+  --max-map-numbers 5000 --answer-limit 64KiB --body-timeout 1s`.split(/\s+/);
 let service;
 before(async () => (service = await start(limits)));
 after(() => service.stop());
@@ -78,8 +78,16 @@ describe('a request that cannot be computed is 422 and says where', () => {
     ['key of another width', { query: X, key: [[1], [2]], value: X }, '/key'],
     ['value of another length', { query: X, key: X, value: [[1, 2]] }, '/value'],
     ['key of another batch', { query: [X, X], key: [X], value: [X] }, '/key'],
-    ['key heads that do not divide', { query: ones(1, 3, 2, 2), key: ones(1, 2, 2, 2), value: ones(1, 2, 2, 2) }, '/key'],
-    ['heads against the rank', { query: ones(1, 2, 2, 2), key: ones(1, 2, 2, 2), value: ones(1, 2, 2, 2), heads: 3 }, '/heads'],
+    [
+      'key heads that do not divide',
+      { query: ones(1, 3, 2, 2), key: ones(1, 2, 2, 2), value: ones(1, 2, 2, 2) },
+      '/key',
+    ],
+    [
+      'heads against the rank',
+      { query: ones(1, 2, 2, 2), key: ones(1, 2, 2, 2), value: ones(1, 2, 2, 2), heads: 3 },
+      '/heads',
+    ],
 
     ['weights as a list', { sequences: X, weights: [] }, '/weights'],
     ['no wv', { sequences: X, weights: { wq: I, wk: I } }, '/weights/wv'],
@@ -101,7 +109,16 @@ describe('a request that cannot be computed is 422 and says where', () => {
     ['heads as null', { sequences: X, heads: null }, '/heads'],
     ['heads beyond 64 bits', '{"sequences": [[1]], "heads": 18446744073709551617}', '/heads'],
     ['heads that do not divide the width', { sequences: [[1, 2, 3]], heads: 2 }, '/heads'],
-    ['key heads that do not divide the heads', { sequences: ones(2, 4), heads: 4, kv_heads: 3, weights: { wq: ones(4, 4), wk: ones(4, 3), wv: ones(4, 3) } }, '/kv_heads'],
+    [
+      'key heads that do not divide the heads',
+      {
+        sequences: ones(2, 4),
+        heads: 4,
+        kv_heads: 3,
+        weights: { wq: ones(4, 4), wk: ones(4, 3), wv: ones(4, 3) },
+      },
+      '/kv_heads',
+    ],
     ['fewer key heads without weights', { sequences: ones(2, 4), heads: 4, kv_heads: 2 }, '/kv_heads'],
 
     ['scale as text', { sequences: X, scale: '1' }, '/scale'],
@@ -117,7 +134,11 @@ describe('a request that cannot be computed is 422 and says where', () => {
     ['a mask with too many rows', { sequences: X, mask: ones(3, 2) }, '/mask'],
     ['a mask with too many columns', { sequences: X, mask: ones(2, 3) }, '/mask'],
     ['a mask for more heads', { sequences: X, mask: ones(3, 2, 2) }, '/mask'],
-    ['a mask of a batch where heads belong', { sequences: [X, X, X], heads: 2, mask: ones(3, 2, 2) }, '/mask'],
+    [
+      'a mask of a batch where heads belong',
+      { sequences: [X, X, X], heads: 2, mask: ones(3, 2, 2) },
+      '/mask',
+    ],
     ['booleans and numbers mixed', { sequences: X, mask: [[true, 0]] }, '/mask/0/1'],
     ['numbers and booleans mixed', { sequences: X, mask: [[0, true]] }, '/mask/0/1'],
     ['plus infinity in a mask', { sequences: X, mask: [[0, 'Infinity']] }, '/mask/0/1'],
@@ -161,16 +182,28 @@ describe('a request that cannot be computed is 422 and says where', () => {
     ['fewer bytes than the shape says', { sequences: { ...toBase64(X), shape: [2, 3] } }, '/sequences/data'],
     ['more bytes than the shape says', { sequences: { ...toBase64(X), shape: [1, 2] } }, '/sequences/data'],
     ['not base64', { sequences: { dtype: 'f32', shape: [1, 1], data: 'AAC*Pw==' } }, '/sequences/data'],
-    ['base64 without padding', { sequences: { dtype: 'f32', shape: [1, 1], data: 'AACAPw' } }, '/sequences/data'],
+    [
+      'base64 without padding',
+      { sequences: { dtype: 'f32', shape: [1, 1], data: 'AACAPw' } },
+      '/sequences/data',
+    ],
     ['NaN in base64', { sequences: toBase64([[1, NaN]]) }, '/sequences/data'],
     ['infinity in base64', { sequences: toBase64([[1, Infinity]]) }, '/sequences/data'],
     ['float64 outside float32', { sequences: toBase64([[1e39]], 'f64') }, '/sequences/data'],
     ['plus infinity in a base64 mask', { sequences: X, mask: toBase64([[0, Infinity]]) }, '/mask/data'],
     ['NaN in a base64 mask', { sequences: X, mask: toBase64([[0, NaN]]) }, '/mask/data'],
-    ['a bool that is 2', { sequences: X, mask: { dtype: 'bool', shape: [1, 2], data: 'AQI=' } }, '/mask/data'],
+    [
+      'a bool that is 2',
+      { sequences: X, mask: { dtype: 'bool', shape: [1, 2], data: 'AQI=' } },
+      '/mask/data',
+    ],
 
     ['scores outside float32', { sequences: [[3e38]] }, null],
-    ['projections outside float32', { sequences: [[3e38]], weights: { wq: [[9]], wk: [[1]], wv: [[1]] } }, null],
+    [
+      'projections outside float32',
+      { sequences: [[3e38]], weights: { wq: [[9]], wk: [[1]], wv: [[1]] } },
+      null,
+    ],
   ];
   for (const [name, body, at] of cases)
     test(name, () => refuses(body, 422, 'invalid-input', at ?? undefined));
@@ -195,11 +228,23 @@ describe('a limit names itself, the figure and the setting', () => {
     ['tokens of a context', { sequences: ones(1, 1), context: ones(65, 1) }, /65.*max_tokens.*64/],
     ['width', { sequences: ones(1, 33) }, /33.*max_width.*32/],
     ['heads', { sequences: ones(1, 9), heads: 9 }, /9.*max_heads.*8/],
-    ['heads of rank 4', { query: ones(1, 9, 1, 1), key: ones(1, 9, 1, 1), value: ones(1, 9, 1, 1) }, /9.*max_heads.*8/],
+    [
+      'heads of rank 4',
+      { query: ones(1, 9, 1, 1), key: ones(1, 9, 1, 1), value: ones(1, 9, 1, 1) },
+      /9.*max_heads.*8/,
+    ],
     ['maps', { sequences: ones(64, 2), heads: 2 }, /8192.*max_map_numbers.*5000/],
     ['answer', { sequences: ones(64, 32), maps: 'none', return: ['projections'] }, /answer_limit/],
-    ['a base64 shape', { sequences: { dtype: 'f32', shape: [1000000, 1000000], data: '' } }, /max_tokens|max_width/],
-    ['a base64 shape beyond 64 bits', { sequences: { dtype: 'f32', shape: [4294967296, 4294967296], data: '' } }, /max_tokens|max_width/],
+    [
+      'a base64 shape',
+      { sequences: { dtype: 'f32', shape: [1000000, 1000000], data: '' } },
+      /max_tokens|max_width/,
+    ],
+    [
+      'a base64 shape beyond 64 bits',
+      { sequences: { dtype: 'f32', shape: [4294967296, 4294967296], data: '' } },
+      /max_tokens|max_width/,
+    ],
   ];
   for (const [name, body, says] of cases)
     test(name, async () => {
@@ -289,8 +334,7 @@ describe('what is not JSON is 400 and says where', () => {
     'two documents': '{"sequences": [[1]]}{"sequences": [[1]]}',
     'wrong input that is then cut off': '{"sequences": "x", "heads": ',
   };
-  for (const [name, body] of Object.entries(more))
-    test(name, () => refuses(body, 400, 'invalid-json'));
+  for (const [name, body] of Object.entries(more)) test(name, () => refuses(body, 400, 'invalid-json'));
 
   for (const body of ['[]', '1', '"x"', 'null', 'true'])
     test(`a document that is no object: ${body}`, async () => {
@@ -302,7 +346,12 @@ describe('what is not JSON is 400 and says where', () => {
   test('a body of blanks', () => refuses(' \n\t ', 400, 'empty-body'));
 
   test('every truncation of a good body', async () => {
-    const good = JSON.stringify({ sequences: [[1, -2.5e1]], causal: true, id: 'a\\u00e9', mask: [[null]] }).replace('\\\\', '\\');
+    const good = JSON.stringify({
+      sequences: [[1, -2.5e1]],
+      causal: true,
+      id: 'a\\u00e9',
+      mask: [[null]],
+    }).replace('\\\\', '\\');
     for (let length = 1; length < good.length; length++)
       assertProblem(await attention(service, good.slice(0, length)), 400, 'invalid-json');
   });
@@ -343,7 +392,9 @@ describe('the wrong verb, path or type', () => {
       assert.deepEqual(allow(answer), [...verbs].sort());
     });
     test(`other verbs on ${path} are 405`, async () => {
-      for (const verb of ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'PATCH', 'TRACE'].filter((v) => !verbs.includes(v))) {
+      for (const verb of ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'PATCH', 'TRACE'].filter(
+        (v) => !verbs.includes(v)
+      )) {
         const body = verb === 'POST' || verb === 'PUT' || verb === 'PATCH' ? '{}' : undefined;
         const answer = await request(service, verb, path, { body });
         assert.equal(answer.status, 405, verb);
@@ -361,14 +412,36 @@ describe('the wrong verb, path or type', () => {
       assert.ok(head.headers['content-length'] > 0);
     });
 
-  for (const path of ['/', '/v1', '/v1/', '/v1/attention/', '/V1/attention', '/v1/models', '/v1/models/x', '/v1/models/x/encode',
-    '/v2', '/v2/health/ready', '/favicon.ico', '/etc/passwd', '//v1/attention', '/metrics/', '/v1/attention2'])
+  for (const path of [
+    '/',
+    '/v1',
+    '/v1/',
+    '/v1/attention/',
+    '/V1/attention',
+    '/v1/models',
+    '/v1/models/x',
+    '/v1/models/x/encode',
+    '/v2',
+    '/v2/health/ready',
+    '/favicon.ico',
+    '/etc/passwd',
+    '//v1/attention',
+    '/metrics/',
+    '/v1/attention2',
+  ])
     test(`${path} is 404`, async () => {
       assertProblem(await get(service, path), 404, 'not-found');
       assertProblem(await request(service, 'POST', path, { body: '{}' }), 404, 'not-found');
     });
 
-  for (const path of ['/v1/../v1/info', '/v1/%69nfo', '/v1/info%00', '/%2e%2e/%2e%2e/etc/passwd', '/v1\\info', '/%zz'])
+  for (const path of [
+    '/v1/../v1/info',
+    '/v1/%69nfo',
+    '/v1/info%00',
+    '/%2e%2e/%2e%2e/etc/passwd',
+    '/v1\\info',
+    '/%zz',
+  ])
     test(`${path} reaches nothing`, async () => {
       const answer = await get(service, path);
       assert.ok([400, 404].includes(answer.status), `${answer.status}`);
@@ -378,8 +451,15 @@ describe('the wrong verb, path or type', () => {
     assertProblem(await request(service, 'BREW', '/v1/attention'), 501, 'not-implemented');
   });
 
-  const types = [null, 'text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=x', 'application/jsonx',
-    'application/json; charset=latin1', 'text/json'];
+  const types = [
+    null,
+    'text/plain',
+    'application/x-www-form-urlencoded',
+    'multipart/form-data; boundary=x',
+    'application/jsonx',
+    'application/json; charset=latin1',
+    'text/json',
+  ];
   for (const type of types)
     test(`Content-Type ${type} is 415 and names curl --json`, async () => {
       const answer = await attention(service, '{"sequences": [[1]]}', { 'Content-Type': type });
@@ -387,8 +467,14 @@ describe('the wrong verb, path or type', () => {
       assert.match(answer.json.detail, /curl --json/);
     });
 
-  for (const type of ['application/json', 'Application/JSON', 'application/json; charset=utf-8', 'application/json;charset="UTF-8"'])
-    test(`Content-Type ${type} is fine`, () => compute(service, { sequences: [[1]] }, { 'Content-Type': type }));
+  for (const type of [
+    'application/json',
+    'Application/JSON',
+    'application/json; charset=utf-8',
+    'application/json;charset="UTF-8"',
+  ])
+    test(`Content-Type ${type} is fine`, () =>
+      compute(service, { sequences: [[1]] }, { 'Content-Type': type }));
 
   for (const coding of ['gzip', 'deflate', 'br', 'zstd', 'gzip, gzip', 'x'])
     test(`Content-Encoding ${coding} is 415`, async () => {
@@ -396,11 +482,16 @@ describe('the wrong verb, path or type', () => {
       assertProblem(answer, 415, 'unsupported-media-type');
     });
 
-  test('Content-Encoding identity is fine', () => compute(service, { sequences: [[1]] }, { 'Content-Encoding': 'identity' }));
+  test('Content-Encoding identity is fine', () =>
+    compute(service, { sequences: [[1]] }, { 'Content-Encoding': 'identity' }));
 
   for (const accept of ['image/png', 'text/html', 'application/json;q=0', 'application/xml, image/*'])
     test(`Accept ${accept} is 406`, async () => {
-      assertProblem(await attention(service, { sequences: [[1]] }, { Accept: accept }), 406, 'not-acceptable');
+      assertProblem(
+        await attention(service, { sequences: [[1]] }, { Accept: accept }),
+        406,
+        'not-acceptable'
+      );
     });
 
   test('Accept is read where GET has it, too', async () => {
@@ -418,9 +509,21 @@ describe('Expect: 100-continue', () => {
   const head = (fields) => `POST /v1/attention HTTP/1.1\r\nHost: a\r\n${fields}Expect: 100-continue\r\n\r\n`;
   const json = 'Content-Type: application/json\r\n';
   const refusals = {
-    'a wrong type': [head('Content-Type: text/xml\r\nContent-Length: 100\r\n'), 415, 'unsupported-media-type'],
-    'a coding': [head(`${json}Content-Encoding: gzip\r\nContent-Length: 100\r\n`), 415, 'unsupported-media-type'],
-    'an answer nobody has': [head(`${json}Accept: image/png\r\nContent-Length: 100\r\n`), 406, 'not-acceptable'],
+    'a wrong type': [
+      head('Content-Type: text/xml\r\nContent-Length: 100\r\n'),
+      415,
+      'unsupported-media-type',
+    ],
+    'a coding': [
+      head(`${json}Content-Encoding: gzip\r\nContent-Length: 100\r\n`),
+      415,
+      'unsupported-media-type',
+    ],
+    'an answer nobody has': [
+      head(`${json}Accept: image/png\r\nContent-Length: 100\r\n`),
+      406,
+      'not-acceptable',
+    ],
     'too long a body': [head(`${json}Content-Length: 1000000\r\n`), 413, 'too-large'],
   };
   for (const [name, [bytes, status, slug]] of Object.entries(refusals))
@@ -443,16 +546,25 @@ describe('Expect: 100-continue', () => {
   });
 
   test('another expectation is 417', async () => {
-    assertProblem(await attention(service, { sequences: [[1]] }, { Expect: '200-maybe' }), 417, 'expectation-failed');
+    assertProblem(
+      await attention(service, { sequences: [[1]] }, { Expect: '200-maybe' }),
+      417,
+      'expectation-failed'
+    );
   });
 });
 
 describe('HTTP that is not well-formed', () => {
   const body = '{"sequences": [[1]]}';
-  const post = (...fields) => `POST /v1/attention HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n${fields.map((f) => `${f}\r\n`).join('')}\r\n`;
+  const post = (...fields) =>
+    `POST /v1/attention HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n${fields.map((f) => `${f}\r\n`).join('')}\r\n`;
   const cases = {
     'no length': [post(), 411, 'length-required'],
-    'a length and chunks': [post('Content-Length: 20', 'Transfer-Encoding: chunked') + `14\r\n${body}\r\n0\r\n\r\n`, 400, 'bad-request'],
+    'a length and chunks': [
+      post('Content-Length: 20', 'Transfer-Encoding: chunked') + `14\r\n${body}\r\n0\r\n\r\n`,
+      400,
+      'bad-request',
+    ],
     'two lengths': [post('Content-Length: 20', 'Content-Length: 20') + body, 400, 'bad-request'],
     'an unknown transfer coding': [post('Transfer-Encoding: gzip') + body, 501, 'not-implemented'],
     'two hosts': [post('Host: b', 'Content-Length: 20') + body, 400, 'bad-request'],

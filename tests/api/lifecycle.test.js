@@ -14,7 +14,12 @@ after(() => rmSync(folder, { recursive: true }));
 const r = generator(11);
 const ordinary = JSON.stringify({ sequences: r.tensor(40, 16), heads: 4 });
 // Seconds of work for one worker.
-const heavy = JSON.stringify({ sequences: toBase64(r.tensor(8192, 128)), heads: 8, maps: 'none', tensor_format: 'base64' });
+const heavy = JSON.stringify({
+  sequences: toBase64(r.tensor(8192, 128)),
+  heads: 8,
+  maps: 'none',
+  tensor_format: 'base64',
+});
 
 const memoryKiB = (pid) => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]);
 const median = (list) => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)];
@@ -99,7 +104,9 @@ describe('SIGTERM under load', () => {
   test('what is running is finished', async () => {
     const service = await start(['--workers', '1']);
     const running = attention(service, heavy);
-    await until('it computes', async () => /attentiond_workers_busy 1\b/.test((await get(service, '/metrics')).text));
+    await until('it computes', async () =>
+      /attentiond_workers_busy 1\b/.test((await get(service, '/metrics')).text),
+    );
     service.signal('SIGTERM');
     assert.equal((await running).status, 200);
     await service.ended;
@@ -109,7 +116,9 @@ describe('SIGTERM under load', () => {
   test('what does not finish in drain_timeout is answered 503', async () => {
     const service = await start(['--workers', '1', '--drain-timeout', '50ms']);
     const waiting = [attention(service, heavy), attention(service, heavy), attention(service, heavy)];
-    await until('it computes', async () => /attentiond_queue_depth 2\b/.test((await get(service, '/metrics')).text));
+    await until('it computes', async () =>
+      /attentiond_queue_depth 2\b/.test((await get(service, '/metrics')).text),
+    );
     const begun = Date.now();
     service.signal('SIGTERM');
     for (const answer of await Promise.all(waiting)) {
@@ -189,11 +198,15 @@ describe('the log', () => {
       await attention(service, { [secret]: 1, id: 'three' });
       await get(service, '/"\\');
       await sleep(100);
-      const lines = service.log.split('\n').slice(before - 1).filter(Boolean);
+      const lines = service.log
+        .split('\n')
+        .slice(before - 1)
+        .filter(Boolean);
       assert.equal(lines.length, 4, service.log);
       assert.doesNotMatch(service.log, /do-not-log-me|[\u0000-\u0009\u000b-\u001f]/);
       if (format === 'json') {
-        for (const line of service.log.trim().split('\n')) assert.equal(typeof JSON.parse(line), 'object', line);
+        for (const line of service.log.trim().split('\n'))
+          assert.equal(typeof JSON.parse(line), 'object', line);
         assert.ok(lines.some((line) => JSON.parse(line).id === 'one'));
       } else {
         const pair = /^([a-z_]+=("([^"\\]|\\.)*"|[^\s"]*)( |$))+$/;
@@ -218,7 +231,9 @@ test('connections and memory are given back', async () => {
   await until('quiet', () => open() <= open());
   const atRest = open();
   const agent = connections(32);
-  await Promise.all(Array.from({ length: 200 }, () => fetchAnswer(service, agent, 'POST', '/v1/attention', ordinary)));
+  await Promise.all(
+    Array.from({ length: 200 }, () => fetchAnswer(service, agent, 'POST', '/v1/attention', ordinary)),
+  );
   agent.destroy();
   await until(`${atRest} descriptors again`, () => open() <= atRest, 5000);
   await service.stop();

@@ -22,7 +22,7 @@ function samples(text) {
     lines.map((line) => {
       const [, series, value] = /^(\S+?(?:\{.*?\})?) (\S+)/.exec(line.replace(/ # \{.*$/, ''));
       return [series, Number(value)];
-    })
+    }),
   );
 }
 
@@ -42,7 +42,9 @@ const recorded = (id) =>
 const scrape = async () => samples((await get(service, '/metrics')).text);
 const routes = [...Object.keys(page.paths), 'other'];
 const stages = ['receive', 'parse', 'queue', 'compute', 'serialize', 'send'];
-const seconds = [50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+const seconds = [
+  50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30,
+];
 
 // Buckets of a histogram without other labels, or with this one.
 function bounds(all, name, label = '') {
@@ -72,10 +74,23 @@ describe('from the start', () => {
     const expected = [...seconds.map(Number), Infinity];
     const asNumbers = (list) => list.map((le) => (le === '+Inf' ? Infinity : Number(le)));
     for (const route of routes)
-      assert.deepEqual(asNumbers(bounds(first, 'attentiond_request_duration_seconds', `route="${route}"`)), expected, route);
+      assert.deepEqual(
+        asNumbers(bounds(first, 'attentiond_request_duration_seconds', `route="${route}"`)),
+        expected,
+        route,
+      );
     for (const stage of stages)
-      assert.deepEqual(asNumbers(bounds(first, 'attentiond_stage_duration_seconds', `stage="${stage}"`)), expected, stage);
-    for (const name of ['sequence_length_tokens', 'batch_size', 'request_body_bytes', 'response_body_bytes']) {
+      assert.deepEqual(
+        asNumbers(bounds(first, 'attentiond_stage_duration_seconds', `stage="${stage}"`)),
+        expected,
+        stage,
+      );
+    for (const name of [
+      'sequence_length_tokens',
+      'batch_size',
+      'request_body_bytes',
+      'response_body_bytes',
+    ]) {
       const cuts = asNumbers(bounds(first, `attentiond_${name}`));
       assert.equal(cuts.pop(), Infinity);
       assert.ok(cuts.length > 5);
@@ -94,7 +109,14 @@ describe('from the start', () => {
   });
 
   test('the process is described in the standard names', () => {
-    for (const name of ['cpu_seconds_total', 'open_fds', 'max_fds', 'virtual_memory_bytes', 'resident_memory_bytes', 'start_time_seconds'])
+    for (const name of [
+      'cpu_seconds_total',
+      'open_fds',
+      'max_fds',
+      'virtual_memory_bytes',
+      'resident_memory_bytes',
+      'start_time_seconds',
+    ])
       assert.ok(first[`process_${name}`] > 0, name);
     assert.ok(Math.abs(first.process_start_time_seconds - Date.now() / 1000) < 120);
   });
@@ -153,7 +175,8 @@ describe('counting', () => {
 
   test('nothing that a client sends makes a new series', async () => {
     const before = Object.keys(await scrape()).sort();
-    for (const path of ['/a', '/v1/models/x', '/metrics/x', '/v1/attention?x=1', `/${'y'.repeat(300)}`]) await get(service, path);
+    for (const path of ['/a', '/v1/models/x', '/metrics/x', '/v1/attention?x=1', `/${'y'.repeat(300)}`])
+      await get(service, path);
     await request(service, 'BREW', '/v1/attention');
     await attention(service, { sequences: [[1]] }, { 'X-Request-Id': 'unheard-of', traceparent: 'x' });
     assert.deepEqual(Object.keys(await scrape()).sort(), before);
@@ -171,7 +194,10 @@ describe('OpenMetrics', () => {
 
   test('comes when asked for, ends with # EOF', async () => {
     const { headers, text } = await open();
-    assert.match(headers['content-type'], /^application\/openmetrics-text; *version=1\.0\.0; *charset=utf-8$/);
+    assert.match(
+      headers['content-type'],
+      /^application\/openmetrics-text; *version=1\.0\.0; *charset=utf-8$/,
+    );
     assert.ok(text.endsWith('\n# EOF\n'));
     assert.match(text, /^# TYPE attentiond_requests counter$/m);
     assert.doesNotMatch((await get(service, '/metrics')).text, /# EOF|trace_id/);
@@ -189,13 +215,18 @@ describe('OpenMetrics', () => {
     await compute(service, { sequences: [[1]] }, { traceparent: `00-${trace}-b7ad6b7169203331-01` });
     const pattern = new RegExp(
       `^attentiond_request_duration_seconds_bucket\\{route="/v1/attention",le="[^"]+"\\} \\d+ # \\{trace_id="${trace}"\\} [\\d.e-]+ \\d{10}(\\.\\d+)?$`,
-      'm'
+      'm',
     );
     await until('the exemplar', async () => pattern.test((await open()).text));
   });
 
-  for (const bad of ['00-0af7651916cd43dd8448eb211c80319-b7ad6b7169203331-01', 'ff-0af7651916cd43dd8448eb211c80310c-b7ad6b7169203331-01',
-    '00-00000000000000000000000000000000-b7ad6b7169203331-01', '00-0AF7651916CD43DD8448EB211C80311C-b7ad6b7169203331-01', 'x"} 1'])
+  for (const bad of [
+    '00-0af7651916cd43dd8448eb211c80319-b7ad6b7169203331-01',
+    'ff-0af7651916cd43dd8448eb211c80310c-b7ad6b7169203331-01',
+    '00-00000000000000000000000000000000-b7ad6b7169203331-01',
+    '00-0AF7651916CD43DD8448EB211C80311C-b7ad6b7169203331-01',
+    'x"} 1',
+  ])
     test(`a malformed traceparent is ignored: ${bad}`, async () => {
       const answer = await compute(service, { sequences: [[1]] }, { traceparent: bad });
       assert.equal((await recorded(answer.json.id)).trace_id, undefined);
@@ -207,10 +238,14 @@ describe('/metrics/requests', () => {
 
   test('has sizes and stages', async () => {
     const body = JSON.stringify({ sequences: [build([2, 6], () => 1), build([9, 6], () => 1)], heads: 3 });
-    const headers = { traceparent: '00-0af7651916cd43dd8448eb211c80319d-b7ad6b7169203331-01', 'X-Request-Id': 'the-newest' };
+    const headers = {
+      traceparent: '00-0af7651916cd43dd8448eb211c80319d-b7ad6b7169203331-01',
+      'X-Request-Id': 'the-newest',
+    };
     const answer = await compute(service, body, headers);
     const newest = await recorded('the-newest');
-    const { time, receive_ms, parse_ms, queue_ms, compute_ms, serialize_ms, send_ms, total_ms, ...rest } = newest;
+    const { time, receive_ms, parse_ms, queue_ms, compute_ms, serialize_ms, send_ms, total_ms, ...rest } =
+      newest;
     assert.deepEqual(rest, {
       id: 'the-newest',
       trace_id: '0af7651916cd43dd8448eb211c80319d',

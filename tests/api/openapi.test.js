@@ -47,7 +47,11 @@ describe('routes', () => {
   test('every verb of the service is in the page, and no other', async () => {
     for (const [path, verbs] of Object.entries(page.paths)) {
       const { headers } = await request(service, 'OPTIONS', path);
-      const expected = [...Object.keys(verbs).map((v) => v.toUpperCase()), 'OPTIONS', ...(verbs.get ? ['HEAD'] : [])];
+      const expected = [
+        ...Object.keys(verbs).map((v) => v.toUpperCase()),
+        'OPTIONS',
+        ...(verbs.get ? ['HEAD'] : []),
+      ];
       assert.deepEqual(headers.allow.split(/, */).sort(), expected.sort(), path);
     }
   });
@@ -82,7 +86,10 @@ describe('examples of the page', () => {
       assert.deepEqual(Object.keys(json), Object.keys(expected.value));
       if (value.id) assert.equal(json.id, expected.value.id);
       for (const member of ['outputs', 'attention_maps', 'lse'].filter((m) => m in json))
-        assertClose(numbers(plain(json[member])), numbers(plain(expected.value[member])), member, { absolute: 1e-6, relative: 1e-6 });
+        assertClose(numbers(plain(json[member])), numbers(plain(expected.value[member])), member, {
+          absolute: 1e-6,
+          relative: 1e-6,
+        });
     });
 
   test('every answer has its request', () => {

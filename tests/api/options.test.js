@@ -31,7 +31,9 @@ describe('maps', () => {
     const body = { sequences: tokens, heads: 3 };
     const heads = (await compute(service, body)).json.attention_maps;
     const mean = (await compute(service, { ...body, maps: 'mean' })).json.attention_maps;
-    const expected = mean.map((row, i) => row.map((_, j) => (heads[0][i][j] + heads[1][i][j] + heads[2][i][j]) / 3));
+    const expected = mean.map((row, i) =>
+      row.map((_, j) => (heads[0][i][j] + heads[1][i][j] + heads[2][i][j]) / 3)
+    );
     assertClose(mean, expected, 'mean');
   });
 
@@ -39,13 +41,18 @@ describe('maps', () => {
     const body = { sequences: ragged, heads: 6 };
     const all = (await compute(service, body)).json.attention_maps;
     const some = (await compute(service, { ...body, map_heads: [5, 0, 3] })).json.attention_maps;
-    assert.deepEqual(some, all.map((maps) => [maps[5], maps[0], maps[3]]));
+    assert.deepEqual(
+      some,
+      all.map((maps) => [maps[5], maps[0], maps[3]])
+    );
   });
 
   test('the outputs do not depend on which maps are asked for', async () => {
     const body = { sequences: r.tensor(33, 12), heads: 4 };
     const [all, mean, none, one] = await Promise.all(
-      [{}, { maps: 'mean' }, { maps: 'none' }, { map_heads: [2] }].map(async (more) => (await compute(service, { ...body, ...more })).json.outputs)
+      [{}, { maps: 'mean' }, { maps: 'none' }, { map_heads: [2] }].map(
+        async (more) => (await compute(service, { ...body, ...more })).json.outputs
+      )
     );
     assert.deepEqual([mean, none, one], [all, all, all]);
   });
@@ -60,7 +67,10 @@ describe('precision', () => {
       const exact = (await compute(service, body)).json;
       const { json } = await compute(service, { ...body, precision });
       const numbers = [json.outputs, json.attention_maps].flat(Infinity);
-      assert.ok(numbers.every((x) => digits(x) <= precision), `${numbers}`);
+      assert.ok(
+        numbers.every((x) => digits(x) <= precision),
+        `${numbers}`
+      );
       if (precision > 1) assert.ok(numbers.some((x) => digits(x) === precision));
       const relative = 0.5001 * 10 ** (1 - precision);
       assertClose(json.outputs, exact.outputs, 'outputs', { absolute: 1e-12, relative });
@@ -87,27 +97,53 @@ describe('base64', () => {
 
   for (const dtype of ['f32', 'f64', 'f16', 'bf16', 'i32', 'i64', 'bool'])
     test(`sequences as ${dtype}`, async () => {
-      const values = { bool: wholes.map((row) => row.map((x) => Number(x > 0))), i32: wholes, i64: wholes }[dtype] ?? halves;
+      const values =
+        { bool: wholes.map((row) => row.map((x) => Number(x > 0))), i32: wholes, i64: wholes }[dtype] ??
+        halves;
       const nested = await compute(service, { sequences: values, id: 'x' });
       const base64 = await compute(service, { sequences: toBase64(values, dtype), id: 'x' });
       assert.deepEqual(base64.json.outputs, nested.json.outputs);
       assert.deepEqual(base64.json.attention_maps, nested.json.attention_maps);
     });
 
-  const weights = { wq: r.tensor(6, 4), wk: r.tensor(6, 4), wv: r.tensor(6, 4), wo: r.tensor(4, 3), bq: r.tensor(4), bk: r.tensor(4), bv: r.tensor(4), bo: r.tensor(3) };
+  const weights = {
+    wq: r.tensor(6, 4),
+    wk: r.tensor(6, 4),
+    wv: r.tensor(6, 4),
+    wo: r.tensor(4, 3),
+    bq: r.tensor(4),
+    bk: r.tensor(4),
+    bv: r.tensor(4),
+    bo: r.tensor(3),
+  };
   const inBase64 = (o) => Object.fromEntries(Object.entries(o).map(([k, v]) => [k, toBase64(v)]));
   const twice = {
     'every tensor of a layer': [
       { sequences: tokens, context: tokens, weights, heads: 2, mask: r.tensor(4, 4) },
-      (b) => ({ ...b, sequences: toBase64(b.sequences), context: toBase64(b.context), weights: inBase64(weights), mask: toBase64(b.mask) }),
+      (b) => ({
+        ...b,
+        sequences: toBase64(b.sequences),
+        context: toBase64(b.context),
+        weights: inBase64(weights),
+        mask: toBase64(b.mask),
+      }),
     ],
     'only some tensors': [
       { sequences: tokens, weights, heads: 2 },
       (b) => ({ ...b, weights: { ...weights, wk: toBase64(weights.wk), bo: toBase64(weights.bo) } }),
     ],
-    'a batch as one tensor': [{ sequences: r.tensor(2, 3, 4) }, (b) => ({ sequences: toBase64(b.sequences) })],
-    'a ragged batch as a list': [{ sequences: ragged }, (b) => ({ sequences: b.sequences.map((s) => toBase64(s)) })],
-    'a mask of dtype bool': [{ sequences: tokens, mask: r.allowed(4, 4) }, (b) => ({ ...b, mask: toBase64(b.mask, 'bool') })],
+    'a batch as one tensor': [
+      { sequences: r.tensor(2, 3, 4) },
+      (b) => ({ sequences: toBase64(b.sequences) }),
+    ],
+    'a ragged batch as a list': [
+      { sequences: ragged },
+      (b) => ({ sequences: b.sequences.map((s) => toBase64(s)) }),
+    ],
+    'a mask of dtype bool': [
+      { sequences: tokens, mask: r.allowed(4, 4) },
+      (b) => ({ ...b, mask: toBase64(b.mask, 'bool') }),
+    ],
     'query, key and value of rank 4': [
       { query: r.tensor(2, 2, 3, 4), key: r.tensor(2, 1, 5, 4), value: r.tensor(2, 1, 5, 3) },
       (b) => inBase64(b),
@@ -126,22 +162,40 @@ describe('base64', () => {
     });
 
   test('minus infinity in a base64 mask masks', async () => {
-    const mask = [[0, -Infinity], [-Infinity, -Infinity]];
+    const mask = [
+      [0, -Infinity],
+      [-Infinity, -Infinity],
+    ];
     const { json } = await compute(service, { sequences: [[1], [2]], mask: toBase64(mask), return: ['lse'] });
     assert.deepEqual(json.attention_maps, [[[1, 0], [0, 0]]]);
     assert.equal(json.lse[0][1], '-Infinity');
   });
 
   test('projections and lse come as base64, too', async () => {
-    const body = { sequences: ragged, heads: 2, mask: [[true], [false], [true], [true], [true]], return: ['projections', 'lse'] };
+    const body = {
+      sequences: ragged,
+      heads: 2,
+      mask: [[true], [false], [true], [true], [true]],
+      return: ['projections', 'lse'],
+    };
     const { json } = await compute(service, { ...body, tensor_format: 'base64' });
-    const plain = { outputs: fromBase64(json.outputs), attention_maps: fromBase64(json.attention_maps), lse: fromBase64(json.lse) };
-    const projections = Object.fromEntries(Object.entries(json.projections).map(([k, v]) => [k, fromBase64(v)]));
+    const plain = {
+      outputs: fromBase64(json.outputs),
+      attention_maps: fromBase64(json.attention_maps),
+      lse: fromBase64(json.lse),
+    };
+    const projections = Object.fromEntries(
+      Object.entries(json.projections).map(([k, v]) => [k, fromBase64(v)])
+    );
     assertAnswer({ ...plain, projections }, attend(body));
   });
 
   test('the shape of a batch of equal lengths has the batch in front', async () => {
-    const { json } = await compute(service, { sequences: r.tensor(2, 3, 4), heads: 2, tensor_format: 'base64' });
+    const { json } = await compute(service, {
+      sequences: r.tensor(2, 3, 4),
+      heads: 2,
+      tensor_format: 'base64',
+    });
     assert.deepEqual(json.outputs.shape, [2, 3, 4]);
     assert.deepEqual(json.attention_maps.shape, [2, 2, 3, 3]);
   });
@@ -167,7 +221,8 @@ describe('return', () => {
 
   test('lse merges two halves of the keys into the whole', async () => {
     const [query, key, value] = [r.tensor(3, 4), r.tensor(10, 4), r.tensor(10, 5)];
-    const part = (from, to) => compute(service, { query, key: key.slice(from, to), value: value.slice(from, to), return: ['lse'] });
+    const part = (from, to) =>
+      compute(service, { query, key: key.slice(from, to), value: value.slice(from, to), return: ['lse'] });
     const [whole, a, b] = await Promise.all([part(0, 10), part(0, 4), part(4, 10)]);
     const merged = a.json.outputs.map((row, i) => {
       const [la, lb] = [a.json.lse[0][i], b.json.lse[0][i]];
@@ -212,7 +267,10 @@ describe('id', () => {
   });
 
   test('two requests without one get different ones', async () => {
-    const [a, b] = await Promise.all([compute(service, { sequences: [[1]] }), compute(service, { sequences: [[1]] })]);
+    const [a, b] = await Promise.all([
+      compute(service, { sequences: [[1]] }),
+      compute(service, { sequences: [[1]] }),
+    ]);
     assert.notEqual(a.json.id, b.json.id);
   });
 });
@@ -221,12 +279,21 @@ describe('time', () => {
   test('the stages are in the body and in Server-Timing, and agree', async () => {
     const answer = await compute(service, { sequences: r.tensor(200, 16), heads: 4 });
     const header = Object.fromEntries(
-      answer.headers['server-timing'].split(', ').map((part) => part.split(';dur=')).map(([k, v]) => [k, Number(v)])
+      answer.headers['server-timing']
+        .split(', ')
+        .map((part) => part.split(';dur='))
+        .map(([k, v]) => [k, Number(v)])
     );
     const { timing } = answer.json;
     for (const stage of ['parse', 'queue', 'compute'])
-      assert.ok(Math.abs(header[stage] - timing[`${stage}_ms`]) < 0.01 + 0.01 * header[stage], `${stage}: ${JSON.stringify([header, timing])}`);
-    assert.ok(timing.parse_ms + timing.queue_ms + timing.compute_ms <= timing.total_ms + 0.01, JSON.stringify(timing));
+      assert.ok(
+        Math.abs(header[stage] - timing[`${stage}_ms`]) < 0.01 + 0.01 * header[stage],
+        `${stage}: ${JSON.stringify([header, timing])}`
+      );
+    assert.ok(
+      timing.parse_ms + timing.queue_ms + timing.compute_ms <= timing.total_ms + 0.01,
+      JSON.stringify(timing)
+    );
     assert.ok(timing.compute_ms > 0);
   });
 
@@ -239,7 +306,10 @@ describe('time', () => {
 
   test('a deadline that can be kept changes nothing', async () => {
     const body = { sequences: tokens };
-    const [plain, timed] = await Promise.all([compute(service, body), compute(service, { ...body, timeout_ms: 10000 })]);
+    const [plain, timed] = await Promise.all([
+      compute(service, body),
+      compute(service, { ...body, timeout_ms: 10000 }),
+    ]);
     assert.deepEqual(timed.json.outputs, plain.json.outputs);
   });
 });
@@ -258,7 +328,8 @@ describe('a drawing for the terminal', () => {
   });
 
   test('has a picture for each head that was asked for', async () => {
-    const lines = async (more) => (await draw({ sequences: tokens, heads: 3, ...more })).text.split('\n').length;
+    const lines = async (more) =>
+      (await draw({ sequences: tokens, heads: 3, ...more })).text.split('\n').length;
     const one = await lines({ map_heads: [1] });
     assert.ok((await lines({})) > 2 * one);
     assert.ok((await lines({ maps: 'mean' })) <= one + 1);
@@ -281,7 +352,8 @@ describe('a drawing for the terminal', () => {
   });
 
   test('comes when it is preferred, and only then', async () => {
-    const type = async (accept) => (await draw({ sequences: [[1]] }, accept)).headers['content-type'].split(';')[0];
+    const type = async (accept) =>
+      (await draw({ sequences: [[1]] }, accept)).headers['content-type'].split(';')[0];
     assert.equal(await type('text/plain, application/json;q=0.5'), 'text/plain');
     assert.equal(await type('text/*'), 'text/plain');
     assert.equal(await type('*/*'), 'application/json');

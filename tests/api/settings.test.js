@@ -33,7 +33,7 @@ function printed(args, environment) {
       .split('\n')
       .map((line) => /^(\w+) *= *(.*?) *# *(.*)$/.exec(line))
       .filter(Boolean)
-      .map(([, key, value, source]) => [key, [value.replace(/^"(.*)"$/, '$1'), source]])
+      .map(([, key, value, source]) => [key, [value.replace(/^"(.*)"$/, '$1'), source]]),
   );
 }
 
@@ -47,7 +47,8 @@ describe('what is asked of the program alone', () => {
   test('--help names every setting with its flag', () => {
     const { status, stdout } = run(['--help']);
     assert.equal(status, 0);
-    for (const key of Object.keys(printed([]))) assert.match(stdout, new RegExp(`--${key.replaceAll('_', '-')}\\b`));
+    for (const key of Object.keys(printed([])))
+      assert.match(stdout, new RegExp(`--${key.replaceAll('_', '-')}\\b`));
     for (const flag of ['config', 'help', 'version', 'check-config', 'print-config', 'probe'])
       assert.match(stdout, new RegExp(`--${flag}\\b`));
     for (const line of stdout.split('\n')) assert.ok(line.length <= 100, line);
@@ -83,7 +84,10 @@ describe('precedence', () => {
   const conf = file('workers = 2\nqueue_depth = 5 # few\nlog_format = "json"\n');
 
   test('flag beats variable beats file beats default', () => {
-    const config = printed(['--config', conf, '--workers', '4'], { ATTENTIOND_WORKERS: '3', ATTENTIOND_QUEUE_DEPTH: '6' });
+    const config = printed(['--config', conf, '--workers', '4'], {
+      ATTENTIOND_WORKERS: '3',
+      ATTENTIOND_QUEUE_DEPTH: '6',
+    });
     assert.equal(config.workers[0], '4');
     assert.match(config.workers[1], /flag/);
     assert.equal(config.queue_depth[0], '6');
@@ -100,7 +104,16 @@ describe('precedence', () => {
   });
 
   test('sizes and times have units', () => {
-    const config = printed(['--body-limit', '2MiB', '--timeout', '1min', '--header-limit', '2048', '--queue-wait', '3s']);
+    const config = printed([
+      '--body-limit',
+      '2MiB',
+      '--timeout',
+      '1min',
+      '--header-limit',
+      '2048',
+      '--queue-wait',
+      '3s',
+    ]);
     assert.match(config.body_limit[0], /^2 ?MiB$/);
     assert.match(config.timeout[0], /^(1 ?min|60 ?s)$/);
     assert.match(config.header_limit[0], /^2 ?KiB$/);
@@ -127,7 +140,9 @@ describe('precedence', () => {
   });
 
   test('the settings reach the service', async () => {
-    const service = await start(['--config', file('max_tokens = 7\nmax_heads = 3\n'), '--timeout', '9s'], { ATTENTIOND_WORKERS: '3' });
+    const service = await start(['--config', file('max_tokens = 7\nmax_heads = 3\n'), '--timeout', '9s'], {
+      ATTENTIOND_WORKERS: '3',
+    });
     const { json } = await get(service, '/v1/info');
     assert.equal(json.limits.max_tokens, 7);
     assert.equal(json.limits.max_heads, 3);
@@ -148,14 +163,18 @@ describe('a wrong setting stops the start with exit code 78 and one line', () =>
     'no workers': [['--workers', '0'], {}, /\b1\b/],
     'half a worker': [['--workers', '1.5'], {}, /workers/],
     'minus one': [['--queue-depth', '-1'], {}, /queue.depth/],
-    'nothing': [['--workers', ''], {}, /workers/],
+    nothing: [['--workers', ''], {}, /workers/],
     'a port beyond 65535': [['--port', '65536'], {}, /65535/],
     'a size without a unit we know': [['--body-limit', '5MB'], {}, /MiB/],
     'a size beyond 64 bits': [['--body-limit', '99999999999999999999GiB'], {}, /body.limit/],
     'a time without a unit': [['--timeout', '30'], {}, /timeout/],
     'another log level': [['--log-level', 'loud'], {}, /debug.*info.*warn.*error/],
     'a variable out of bounds': [[], { ATTENTIOND_MAX_HEADS: '0' }, /ATTENTIOND_MAX_HEADS|max_heads/],
-    'a value out of bounds in the file': [['--config', file('\nworkers = 1000\n')], {}, /\b2\b.*workers|workers.*\b2\b|256/],
+    'a value out of bounds in the file': [
+      ['--config', file('\nworkers = 1000\n')],
+      {},
+      /\b2\b.*workers|workers.*\b2\b|256/,
+    ],
     'a line that is none': [['--config', file('workers\n')], {}, /1/],
     'a key twice': [['--config', file('workers = 1\nworkers = 2\n')], {}, /workers/],
     'a file that is not there': [['--config', join(folder, 'none.conf')], {}, /none\.conf/],
@@ -185,19 +204,26 @@ describe('a wrong setting stops the start with exit code 78 and one line', () =>
 });
 
 test('the variables Kubernetes sets for a service of this name are passed over', async () => {
-  const environment = { ATTENTIOND_PORT: 'tcp://10.0.0.1:8080', ATTENTIOND_SERVICE_HOST: '10.0.0.1', ATTENTIOND_SERVICE_PORT: '8080' };
+  const environment = {
+    ATTENTIOND_PORT: 'tcp://10.0.0.1:8080',
+    ATTENTIOND_SERVICE_HOST: '10.0.0.1',
+    ATTENTIOND_SERVICE_PORT: '8080',
+  };
   assert.equal(run(['--check-config'], environment).status, 0);
 });
 
 test('a socket file is listened on', async () => {
   const path = join(folder, 'socket');
-  const child = spawn(binary, ['--bind', `unix:${path}`], { env: cleanEnvironment(), stdio: ['ignore', 'ignore', 'pipe'] });
+  const child = spawn(binary, ['--bind', `unix:${path}`], {
+    env: cleanEnvironment(),
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
   let log = '';
   child.stderr.on('data', (text) => (log += text));
   const ended = new Promise((resolve) => child.on('close', (code, signal) => resolve({ code, signal })));
   const service = { url: 'http://localhost' };
   const answer = await until('an answer', () =>
-    request(service, 'GET', '/readyz', { args: ['--unix-socket', path] }).catch(() => null)
+    request(service, 'GET', '/readyz', { args: ['--unix-socket', path] }).catch(() => null),
   );
   child.kill('SIGTERM');
   checkEnd({ log, exited: await ended });

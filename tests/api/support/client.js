@@ -25,7 +25,7 @@ function runCurl(args, input) {
 // Heads and body as they came over the wire; interim answers (100) are counted.
 export function parseAnswer(bytes) {
   let interim = 0;
-  for (let rest = bytes; ; ) {
+  for (let rest = bytes; ;) {
     const end = rest.indexOf('\r\n\r\n');
     assert.ok(end >= 0, `no HTTP head in: ${rest.subarray(0, 200)}`);
     const [first, ...lines] = rest.subarray(0, end).toString('latin1').split('\r\n');
@@ -58,18 +58,13 @@ function finish(answer) {
 export async function request(service, method, path, options = {}) {
   const { body, headers = {}, args = [], sentByArgs } = options;
   const sent =
-    body === undefined || typeof body === 'string' || Buffer.isBuffer(body)
-      ? body
-      : JSON.stringify(body);
+    body === undefined || typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body);
   const head = { ...(sent === undefined ? {} : { 'Content-Type': 'application/json' }), ...headers };
   const flags = Object.entries(head).flatMap(([k, v]) => ['-H', v === null ? `${k}:` : `${k}: ${v}`]);
   if (method === 'HEAD') flags.push('--head');
   else flags.push('-i', '-X', method);
   if (sent !== undefined) flags.push('--data-binary', '@-');
-  const { code, out, errors } = await runCurl(
-    ['--path-as-is', ...flags, ...args, service.url + path],
-    sent
-  );
+  const { code, out, errors } = await runCurl(['--path-as-is', ...flags, ...args, service.url + path], sent);
   assert.ok(out.length, `curl ended with ${code}: ${errors}`);
   return finish({ method, path, sent: sent ?? sentByArgs, curl: code, ...parseAnswer(out) });
 }
@@ -122,7 +117,7 @@ export function fetchAnswer(service, agent, method, path, body) {
             reject(error);
           }
         });
-      }
+      },
     );
     message.setTimeout(curlSeconds * 1000, () => message.destroy(new Error('no answer in time')));
     message.on('error', reject);

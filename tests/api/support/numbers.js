@@ -76,7 +76,7 @@ export function assertClose(actual, expected, what, { absolute = 1e-5, relative 
     assert.ok(Array.isArray(actual), `${what} is not a list`);
     assert.equal(actual.length, expected.length, `length of ${what}`);
     expected.forEach((e, i) =>
-      assertClose(actual[i], e, typeof e === 'number' ? what : `${what}/${i}`, { absolute, relative })
+      assertClose(actual[i], e, typeof e === 'number' ? what : `${what}/${i}`, { absolute, relative }),
     );
   } else if (expected === -Infinity) {
     assert.ok(actual === '-Infinity' || actual === -Infinity, `${what} is ${actual}`);

@@ -79,7 +79,7 @@ function checkProblem(answer) {
   const slug = problem.type.replace('urn:attentiond:problem:', '');
   assert.ok(
     [statusOfProblem[slug]].flat().includes(answer.status),
-    `${slug} came with status ${answer.status}`
+    `${slug} came with status ${answer.status}`,
   );
   assert.doesNotMatch(answer.text, /0x[0-9a-f]{6}|\/(home|usr|tmp|work|proc)\/|\.[ch]:\d/i);
 }
@@ -100,7 +100,7 @@ function checkOperation(answer, at) {
   if (!operation.responses[answer.status]) {
     assert.ok(
       outsideOperations.has(answer.status),
-      `${answer.method} ${answer.path} answered ${answer.status}, which the page does not list`
+      `${answer.method} ${answer.path} answered ${answer.status}, which the page does not list`,
     );
     return;
   }
@@ -132,7 +132,7 @@ export function checkAnswer(answer) {
   else
     assert.ok(
       outsideOperations.has(status) || (method === 'OPTIONS' && status === 204),
-      `${method} ${answer.path} is not in the page and answered ${status}`
+      `${method} ${answer.path} is not in the page and answered ${status}`,
     );
 
   if (template === '/v1/attention' && method === 'POST' && status === 200) {
@@ -147,7 +147,7 @@ function checkOrder(answer) {
   const members = Object.keys(answer.json);
   assert.deepEqual(
     members,
-    memberOrder.filter((m) => members.includes(m))
+    memberOrder.filter((m) => members.includes(m)),
   );
   assert.equal(answer.json.id, answer.headers['x-request-id']);
 }

@@ -15,9 +15,7 @@ export function attend(request) {
   const maps = request.maps ?? 'heads';
   if (maps === 'mean') answer.attention_maps = nest((r) => meanOf(r.maps));
   if (maps === 'heads')
-    answer.attention_maps = nest((r) =>
-      (request.map_heads ?? [...r.maps.keys()]).map((h) => r.maps[h])
-    );
+    answer.attention_maps = nest((r) => (request.map_heads ?? [...r.maps.keys()]).map((h) => r.maps[h]));
   const wanted = request.return ?? [];
   if (wanted.includes('projections'))
     answer.projections = {
@@ -74,9 +72,7 @@ function projected({ query, key, value, heads, kv_heads }) {
 // rows [n][in] times matrix [in][out], plus bias; without a matrix the rows themselves.
 function linear(rows, matrix, bias) {
   const product = matrix
-    ? rows.map((row) =>
-        matrix[0].map((_, o) => row.reduce((sum, x, i) => sum + x * matrix[i][o], 0))
-      )
+    ? rows.map((row) => matrix[0].map((_, o) => row.reduce((sum, x, i) => sum + x * matrix[i][o], 0)))
     : rows;
   return bias ? product.map((row) => row.map((x, o) => x + bias[o])) : product;
 }
@@ -97,9 +93,7 @@ function attendOne({ query, key, value }, b, request, split) {
     const [K, V] = [key[Math.floor(h / (H / G))], value[Math.floor(h / (H / G))]];
     return rows.map((q, i) => {
       const scores = K.map((k, j) =>
-        request.causal && j > i + offset
-          ? -Infinity
-          : biased(request.mask, [b, h, i, j], scale * dot(q, k))
+        request.causal && j > i + offset ? -Infinity : biased(request.mask, [b, h, i, j], scale * dot(q, k))
       );
       const { weights, lse } = softmax(scores);
       return { weights, lse, output: V[0].map((_, c) => weightedSum(weights, V, c)) };

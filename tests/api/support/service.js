@@ -16,7 +16,7 @@ export const sanitized = image.includes('__asan_init') || image.includes('__tsan
 // The environment of the test, without what would be a setting of the service.
 export function cleanEnvironment(extra = {}) {
   const kept = Object.entries(process.env).filter(
-    ([name]) => !name.startsWith('ATTENTIOND_') && !name.startsWith('OPENBLAS_')
+    ([name]) => !name.startsWith('ATTENTIOND_') && !name.startsWith('OPENBLAS_'),
   );
   return { ...Object.fromEntries(kept), ...extra };
 }
@@ -50,7 +50,7 @@ export async function start(flags = [], environment = {}) {
       running.delete(child);
       service.exited = { code, signal };
       resolve(service.exited);
-    })
+    }),
   );
   await new Promise((resolve, reject) => {
     child.stderr.setEncoding('utf8');
@@ -63,7 +63,7 @@ export async function start(flags = [], environment = {}) {
       resolve();
     });
     service.ended.then(({ code, signal }) =>
-      reject(new Error(`it ended (${code ?? signal}) before it listened:\n${service.log}`))
+      reject(new Error(`it ended (${code ?? signal}) before it listened:\n${service.log}`)),
     );
     setTimeout(() => reject(new Error(`not listening:\n${service.log}`)), deadlineMs).unref();
   });
