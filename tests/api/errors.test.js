@@ -123,6 +123,7 @@ describe('a request that cannot be computed is 422 and says where', () => {
 
     ['scale as text', { sequences: X, scale: '1' }, '/scale'],
     ['scale outside float32', '{"sequences": [[1]], "scale": 1e39}', '/scale'],
+    ['scale 0', { sequences: X, scale: 0 }, '/scale'],
     ['causal as a number', { sequences: X, causal: 1 }, '/causal'],
     ['causal as text', { sequences: X, causal: 'true' }, '/causal'],
     ['another align', { sequences: X, align: 'center' }, '/align'],
@@ -159,6 +160,8 @@ describe('a request that cannot be computed is 422 and says where', () => {
     ['return as text', { sequences: X, return: 'lse' }, '/return'],
     ['return of something unknown', { sequences: X, return: ['lse', 'weights'] }, '/return/1'],
     ['return of a later release', { sequences: X, return: ['entropy'] }, '/return/0'],
+    ['return of the same twice', { sequences: X, return: ['lse', 'lse'] }, '/return/1'],
+    ['a label of 257 bytes', { sequences: X, labels: ['x'.repeat(257)] }, '/labels/0'],
     ['labels as text', { sequences: X, labels: 'ab' }, '/labels'],
     ['a label that is a number', { sequences: X, labels: ['a', 1] }, '/labels/1'],
     ['no time', { sequences: X, timeout_ms: 0 }, '/timeout_ms'],
@@ -233,6 +236,7 @@ describe('a limit names itself, the figure and the setting', () => {
       { query: ones(1, 9, 1, 1), key: ones(1, 9, 1, 1), value: ones(1, 9, 1, 1) },
       /9.*max_heads.*8/,
     ],
+    ['labels', { sequences: X, labels: Array(65).fill('x') }, /64.*max_tokens|max_tokens.*64/],
     ['maps', { sequences: ones(64, 2), heads: 2 }, /8192.*max_map_numbers.*5000/],
     ['answer', { sequences: ones(64, 32), maps: 'none', return: ['projections'] }, /answer_limit/],
     [
