@@ -1,6 +1,8 @@
 #include "core/multi_head.h"
 
-#include <float.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stddef.h>
 
 #include "core/blas.h"
 #include "support/attention_float64.h"
@@ -256,6 +258,53 @@ START_TEST(the_order_of_tasks_does_not_change_a_byte)
 }
 END_TEST
 
+/* A step whose tasks several threads take in turn. */
+struct crew {
+    struct multi_head *plan;
+    size_t step;
+    _Atomic size_t next;
+};
+
+static void *work(void *argument)
+{
+    struct crew *crew = argument;
+    struct error e = {0};
+    void *scratch =
+        aligned_alloc(ARENA_ALIGNMENT, (multi_head_scratch_bytes(crew->plan) | 63) + 1);
+    size_t task;
+    bool ok = true;
+    while ((task = crew->next++) < multi_head_tasks(crew->plan, crew->step))
+        ok &= multi_head_run(crew->plan, crew->step, task, scratch, &e);
+    free(scratch);
+    return ok ? crew : NULL;
+}
+
+START_TEST(three_threads_compute_what_one_does)
+{
+    begin();
+    struct layer *l = layer_new();
+    for (size_t k = 0; k < KERNELS; k++) {
+        const struct multi_head_result *one = compute(kernels[k], &l->input);
+        struct crew crew = {.plan = plan(kernels[k], &l->input)};
+        for (; crew.step < multi_head_steps(crew.plan); crew.step++) {
+            pthread_t thread[3];
+            crew.next = 0;
+            for (size_t t = 0; t < 3; t++)
+                ck_assert_int_eq(pthread_create(&thread[t], NULL, work, &crew), 0);
+            for (size_t t = 0; t < 3; t++) {
+                void *fine;
+                ck_assert_int_eq(pthread_join(thread[t], &fine), 0);
+                ck_assert_ptr_eq(fine, &crew);
+            }
+        }
+        for (size_t b = 0; b < 3; b++)
+            check_same_bytes(&multi_head_result(crew.plan)->sequence[b],
+                             &one->sequence[b]);
+    }
+    arena_free(&arena);
+}
+END_TEST
+
 START_TEST(without_weights_the_input_is_read_in_place)
 {
     begin();
@@ -404,6 +453,7 @@ TEST_PROGRAM("multi_head", the_worked_example_is_what_float64_computes,
              a_sequence_gives_the_same_bytes_alone_and_in_a_batch,
              the_same_numbers_elsewhere_in_memory_give_the_same_bytes,
              the_order_of_tasks_does_not_change_a_byte,
+             three_threads_compute_what_one_does,
              without_weights_the_input_is_read_in_place,
              numbers_outside_float32_are_refused_where_they_arise,
              an_empty_row_is_zero_before_wo_and_the_bias_after,

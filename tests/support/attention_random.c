@@ -5,6 +5,12 @@ static bool chance(struct test_random *r, size_t one_in)
     return test_random_size(r, 1, one_in) == 1;
 }
 
+/* From 1 to `most`, and 1 itself often enough to be met. */
+static size_t extent(struct test_random *r, size_t most)
+{
+    return chance(r, 5) ? 1 : test_random_size(r, 1, most);
+}
+
 static void *room(struct arena *arena, size_t count, size_t size)
 {
     struct error e = {0};
@@ -14,10 +20,10 @@ static void *room(struct arena *arena, size_t count, size_t size)
 }
 
 static struct tensor tensor(struct test_random *r, struct arena *arena, size_t rank,
-                            const size_t extent[4])
+                            const size_t extents[4])
 {
     struct tensor t = {.rank = rank};
-    memcpy(t.extent, extent, sizeof t.extent);
+    memcpy(t.extent, extents, sizeof t.extent);
     float *data = room(arena, tensor_count(&t), sizeof *data);
     for (size_t i = 0; i < tensor_count(&t); i++)
         data[i] = test_random_float(r);
@@ -29,6 +35,19 @@ static struct tensor matrix(struct test_random *r, struct arena *arena, size_t r
                             size_t columns)
 {
     return tensor(r, arena, 2, (size_t[4]){rows, columns});
+}
+
+/* A matrix of the weights: it leaves the size of what it multiplies about as it is,
+ * as trained ones do, so that scores stay where float32 is accurate. */
+static struct tensor weight(struct test_random *r, struct arena *arena, size_t rows,
+                            size_t columns)
+{
+    struct tensor w = {.rank = 2, .extent = {rows, columns}};
+    float *data = room(arena, rows * columns, sizeof *data);
+    for (size_t i = 0; i < rows * columns; i++)
+        data[i] = test_random_float(r) / sqrtf((float)rows);
+    w.data = data;
+    return w;
 }
 
 static struct tensor maybe_vector(struct test_random *r, struct arena *arena, size_t n)
@@ -59,8 +78,8 @@ static void draw_tokens(struct random_attention *a, struct test_random *r,
     z->d = in->weights.given ? test_random_size(r, 1, 24) : z->H * z->dk;
     z->dc = in->weights.given && context ? test_random_size(r, 1, 24) : z->d;
     for (size_t b = 0; b < a->B; b++) {
-        a->T[b] = test_random_size(r, 1, longest);
-        a->S[b] = context ? test_random_size(r, 1, longest) : a->T[b];
+        a->T[b] = extent(r, longest);
+        a->S[b] = context ? extent(r, longest) : a->T[b];
     }
     in->sequences = batch(r, arena, a->B, a->T, z->d, single);
     if (context)
@@ -70,9 +89,9 @@ static void draw_tokens(struct random_attention *a, struct test_random *r,
         return;
 
     struct attention_weights *w = &in->weights;
-    w->wq = matrix(r, arena, z->d, z->H * z->dk);
-    w->wk = matrix(r, arena, z->dc, z->G * z->dk);
-    w->wv = matrix(r, arena, z->dc, z->G * z->dv);
+    w->wq = weight(r, arena, z->d, z->H * z->dk);
+    w->wk = weight(r, arena, z->dc, z->G * z->dk);
+    w->wv = weight(r, arena, z->dc, z->G * z->dv);
     w->bq = maybe_vector(r, arena, z->H * z->dk);
     w->bk = maybe_vector(r, arena, z->G * z->dk);
     w->bv = maybe_vector(r, arena, z->G * z->dv);
@@ -80,7 +99,7 @@ static void draw_tokens(struct random_attention *a, struct test_random *r,
         return;
 
     z->output_width = test_random_size(r, 1, 24);
-    w->wo = matrix(r, arena, z->H * z->dv, z->output_width);
+    w->wo = weight(r, arena, z->H * z->dv, z->output_width);
     w->bo = maybe_vector(r, arena, z->output_width);
 }
 
@@ -89,7 +108,7 @@ static void draw_projected(struct random_attention *a, struct test_random *r,
 {
     struct float64_sizes *z = &a->sizes;
     struct attention_input *in = &a->input;
-    size_t T = test_random_size(r, 1, longest), S = test_random_size(r, 1, longest);
+    size_t T = extent(r, longest), S = extent(r, longest);
     for (size_t b = 0; b < a->B; b++) {
         a->T[b] = T;
         a->S[b] = S;
@@ -129,13 +148,13 @@ static void draw_mask(struct random_attention *a, struct test_random *r,
     m->rank = test_random_size(r, 1, 4);
     size_t count = 1;
     for (size_t axis = 0; axis < m->rank; axis++) {
-        size_t extent = full[4 - m->rank + axis];
+        size_t size = full[4 - m->rank + axis];
         if (chance(r, 4))
-            extent = 1;
+            size = 1;
         else if (axis == m->rank - 1 && chance(r, 4))
-            extent = test_random_size(r, 1, extent);
-        m->extent[axis] = extent;
-        count *= extent;
+            size = test_random_size(r, 1, size);
+        m->extent[axis] = size;
+        count *= size;
     }
     size_t columns = m->extent[m->rank - 1];
     uint8_t *allowed = room(arena, count, sizeof *allowed);
@@ -178,8 +197,8 @@ struct random_attention random_attention(struct test_random *r, size_t longest,
     struct float64_sizes *z = &a.sizes;
     z->G = test_random_size(r, 1, 3);
     z->H = z->G * test_random_size(r, 1, 4);
-    z->dk = test_random_size(r, 1, chance(r, 4) ? 70 : 20);
-    z->dv = test_random_size(r, 1, chance(r, 4) ? 70 : 20);
+    z->dk = extent(r, chance(r, 4) ? 70 : 20);
+    z->dv = extent(r, chance(r, 4) ? 70 : 20);
     if (chance(r, 2))
         draw_tokens(&a, r, arena, longest);
     else
@@ -188,7 +207,7 @@ struct random_attention random_attention(struct test_random *r, size_t longest,
     a.input.heads = z->H;
     a.input.kv_heads = z->G == z->H && chance(r, 2) ? 0 : z->G;
     a.input.scale_given = chance(r, 3);
-    a.input.scale = test_random_float(r);
+    a.input.scale = test_random_float(r) / sqrtf((float)z->dk);
     a.input.causal = chance(r, 3);
     a.input.align = chance(r, 2) ? ALIGN_TOP_LEFT : ALIGN_BOTTOM_RIGHT;
     if (chance(r, 2))
