@@ -126,11 +126,13 @@ static inline void put_eight(char *out, uint64_t characters)
 /* 0.00025: the exponent is -4 to -1. */
 static size_t put_fraction(struct figures f, char *out)
 {
-    memcpy(out, "0.000", 5);
+    static const char zeros[] = {'0', '.', '0', '0', '0'};
+    memcpy(out, zeros, sizeof zeros);
     char *at = out + 1 - f.exponent;
     at[0] = f.first;
     put_eight(at + 1, f.rest);
-    return (size_t)(1 - f.exponent + f.count);
+    const int length = 1 - f.exponent + f.count;
+    return (size_t)length;
 }
 
 /* 1234567.5 or 1200: the exponent is 0 to 8. */

@@ -1,0 +1,303 @@
+#include <endian.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "codec/base64.h"
+#include "codec/tensor_parts.h"
+
+/* One element at `from` as float32. */
+typedef float element_reader(const unsigned char *from);
+
+static float read_f32(const unsigned char *from)
+{
+    uint32_t bits;
+    float value;
+    memcpy(&bits, from, sizeof bits);
+    bits = le32toh(bits);
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+static float read_f64(const unsigned char *from)
+{
+    uint64_t bits;
+    double value;
+    memcpy(&bits, from, sizeof bits);
+    bits = le64toh(bits);
+    memcpy(&value, &bits, sizeof value);
+    return (float)value;
+}
+
+/* IEEE 754 binary16: 1 sign, 5 exponent (bias 15) and 10 fraction bits. */
+static float read_f16(const unsigned char *from)
+{
+    const unsigned bits = from[0] | (unsigned)from[1] << 8;
+    const int exponent = (int)(bits >> 10 & 31);
+    const float fraction = (float)(bits & 1023);
+    const float size = exponent == 31  ? (fraction == 0 ? INFINITY : NAN)
+                       : exponent == 0 ? ldexpf(fraction, -24)
+                                       : ldexpf(fraction + 1024, exponent - 25);
+    return bits >> 15 ? -size : size;
+}
+
+/* The upper half of a float32. */
+static float read_bf16(const unsigned char *from)
+{
+    const unsigned char whole[4] = {0, 0, from[0], from[1]};
+    return read_f32(whole);
+}
+
+static float read_i32(const unsigned char *from)
+{
+    uint32_t bits;
+    memcpy(&bits, from, sizeof bits);
+    return (float)(int32_t)le32toh(bits);
+}
+
+static float read_i64(const unsigned char *from)
+{
+    uint64_t bits;
+    memcpy(&bits, from, sizeof bits);
+    return (float)(int64_t)le64toh(bits);
+}
+
+static float read_bool(const unsigned char *from)
+{
+    return *from <= 1 ? (float)*from : NAN;
+}
+
+static const struct dtype {
+    const char *name;
+    size_t size;
+    element_reader *read;
+} dtypes[] = {
+    {"f32", 4, read_f32},   {"f64", 8, read_f64}, {"f16", 2, read_f16},
+    {"bf16", 2, read_bf16}, {"i32", 4, read_i32}, {"i64", 8, read_i64},
+    {"bool", 1, read_bool},
+};
+
+/* The object's members, in whatever order they came. */
+struct packed {
+    const struct dtype *dtype;
+    bool shape_given, data_given;
+    struct json_text data;
+};
+
+static bool read_dtype(struct json_reader *r, const struct field *at,
+                       const struct dtype **dtype, struct error *e)
+{
+    struct json_text name;
+    if (!json_reader_string(r, at, &name, e))
+        return false;
+    for (size_t i = 0; i < sizeof dtypes / sizeof *dtypes; i++)
+        if (json_text_is(name, dtypes[i].name)) {
+            *dtype = &dtypes[i];
+            return true;
+        }
+    return field_error(at, e, ERROR_INVALID_INPUT,
+                       "must be one of f32, f64, f16, bf16, i32, i64, bool");
+}
+
+static bool check_extent(const struct tensor_layout *l, size_t axis, size_t extent,
+                         const struct field *at, struct error *e)
+{
+    const struct tensor_limit *limit = tensor_layout_limit(l, axis);
+    if (extent == 0)
+        return field_error(at, e, ERROR_INVALID_INPUT,
+                           "must be a whole number, 1 or more");
+    if (extent > limit->most)
+        return field_error(at, e, ERROR_TOO_LARGE,
+                           "is %zu, at most %zu is allowed (%s)", extent, limit->most,
+                           limit->setting);
+    if (l->extent[axis] != 0 && l->extent[axis] != extent)
+        return field_error(at, e, ERROR_INVALID_INPUT, "is %zu, expected %zu", extent,
+                           l->extent[axis]);
+    return true;
+}
+
+static bool read_shape(struct json_reader *r, const struct field *at,
+                       struct tensor_layout *l, struct error *e)
+{
+    size_t extent[TENSOR_MAX_RANK] = {0}, value, rank = 0;
+    bool found;
+    if (!json_reader_array(r, at, e))
+        return false;
+    for (;;) {
+        if (!json_reader_element(r, &rank, &found, e))
+            return false;
+        if (!found)
+            break;
+        if (!json_reader_size(r, FIELD_AT(at, rank - 1), &value, e))
+            return false;
+        if (rank <= TENSOR_MAX_RANK)
+            extent[rank - 1] = value;
+    }
+    if (rank < l->min_rank || rank > l->max_rank)
+        return tensor_layout_rank_error(l, rank, at, e);
+
+    l->rank = rank;
+    for (size_t i = 0; i < rank; i++) {
+        if (!check_extent(l, i, extent[i], FIELD_AT(at, i), e))
+            return false;
+        l->extent[i] = extent[i];
+    }
+    return true;
+}
+
+static bool unknown_member(struct json_text name, const struct field *at,
+                           struct error *e)
+{
+    char shown[64];
+    snprintf(shown, sizeof shown, "%.*s", (int)(name.length < 60 ? name.length : 60),
+             name.bytes);
+    return field_error(FIELD_NAME(at, shown), e, ERROR_INVALID_INPUT,
+                       "is unknown; a tensor has dtype, shape and data");
+}
+
+static bool read_members(struct json_reader *r, const struct field *at,
+                         struct tensor_layout *l, struct packed *p, struct error *e)
+{
+    struct json_members members;
+    struct json_text name;
+    bool found, good;
+    if (!json_reader_object(r, at, &members, e))
+        return false;
+    for (;;) {
+        if (!json_reader_member(r, &members, &name, &found, e))
+            return false;
+        if (!found)
+            break;
+        if (json_text_is(name, "dtype")) {
+            good = read_dtype(r, FIELD_NAME(at, "dtype"), &p->dtype, e);
+        } else if (json_text_is(name, "shape")) {
+            good = read_shape(r, FIELD_NAME(at, "shape"), l, e);
+            p->shape_given = true;
+        } else if (json_text_is(name, "data")) {
+            good = json_reader_string(r, FIELD_NAME(at, "data"), &p->data, e);
+            p->data_given = true;
+        } else {
+            good = unknown_member(name, at, e);
+        }
+        if (!good)
+            return false;
+    }
+
+    const char *missing = !p->dtype         ? "dtype"
+                          : !p->shape_given ? "shape"
+                          : !p->data_given  ? "data"
+                                            : NULL;
+    if (missing)
+        field_error(at, e, ERROR_INVALID_INPUT, "has no \"%s\"", missing);
+    return !missing;
+}
+
+/* Elements of the shape; what does not fit into memory is refused, not wrapped. */
+static bool count_elements(const struct tensor_layout *l, size_t size,
+                           const struct field *at, size_t *count, struct error *e)
+{
+    *count = 1;
+    for (size_t i = 0; i < l->rank; i++) {
+        if (l->extent[i] > SIZE_MAX / size / sizeof(float) / *count)
+            return field_error(FIELD_NAME(at, "shape"), e, ERROR_INVALID_INPUT,
+                               "has more elements than any memory");
+        *count *= l->extent[i];
+    }
+    return true;
+}
+
+static bool length_error(const struct tensor_layout *l, const struct dtype *dtype,
+                         size_t bytes, size_t needed, const struct field *at,
+                         struct error *e)
+{
+    char shape[TENSOR_MAX_RANK * 24] = "";
+    for (size_t i = 0, used = 0; i < l->rank; i++)
+        used += (size_t)snprintf(shape + used, sizeof shape - used, "%s%zu",
+                                 i > 0 ? "," : "", l->extent[i]);
+    return field_error(at, e, ERROR_INVALID_INPUT,
+                       "holds %zu bytes, shape [%s] of %s needs %zu", bytes, shape,
+                       dtype->name, needed);
+}
+
+static bool decode(struct json_text text, unsigned char *out, const struct field *at,
+                   struct error *e)
+{
+    size_t wrong;
+    if (base64_decode(text.bytes, text.length, out, &wrong))
+        return true;
+    return field_error(at, e, ERROR_INVALID_INPUT,
+                       "is not base64: character %zu is wrong", wrong);
+}
+
+static bool value_error(enum tensor_leaf leaf, size_t position, const struct field *at,
+                        struct error *e)
+{
+    return field_error(at, e, ERROR_INVALID_INPUT, "the value at position %zu is %s",
+                       position,
+                       leaf == LEAF_BOOLEAN ? "neither 0 nor 1" : "no finite float32");
+}
+
+static bool decode_booleans(struct tensor_pool *pool, struct json_text text,
+                            size_t count, const struct field *at, struct error *e)
+{
+    if (!tensor_pool_reserve(pool, count, false, e))
+        return false;
+    unsigned char *out = pool->data + pool->used;
+    if (!decode(text, out, at, e))
+        return false;
+    for (size_t i = 0; i < count; i++)
+        if (out[i] > 1)
+            return value_error(LEAF_BOOLEAN, i, at, e);
+    pool->used += count;
+    return true;
+}
+
+/* Converted in place, first to last: narrow elements stand at the end of the room,
+ * wide ones at its beginning, so no element is overwritten before it was read. */
+static bool decode_floats(struct tensor_pool *pool, struct json_text text, size_t count,
+                          const struct dtype *dtype, const struct field *at,
+                          struct error *e)
+{
+    const size_t bytes = count * dtype->size, kept = count * sizeof(float);
+    if (!tensor_pool_reserve(pool, bytes > kept ? bytes : kept, false, e))
+        return false;
+
+    unsigned char *out = pool->data + pool->used;
+    const unsigned char *in = bytes < kept ? out + (kept - bytes) : out;
+    if (!decode(text, out + (in - out), at, e))
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        const float value = dtype->read(in + i * dtype->size);
+        if (!isfinite(value) && !(pool->leaf == LEAF_BIAS && value == -INFINITY))
+            return value_error(dtype->read == read_bool ? LEAF_BOOLEAN : LEAF_FLOAT, i,
+                               at, e);
+        memcpy(out + i * sizeof value, &value, sizeof value);
+    }
+    pool->used += kept;
+    return true;
+}
+
+bool tensor_packed_read(struct json_reader *r, const struct field *at,
+                        struct tensor_layout *layout, struct tensor_pool *pool,
+                        struct error *e)
+{
+    struct packed p = {0};
+    size_t count, bytes;
+    if (!read_members(r, at, layout, &p, e) ||
+        !count_elements(layout, p.dtype->size, at, &count, e))
+        return false;
+
+    const struct field *data = FIELD_NAME(at, "data");
+    if (!base64_size(p.data.bytes, p.data.length, &bytes))
+        return field_error(data, e, ERROR_INVALID_INPUT,
+                           "is not base64: its %zu characters are no multiple of 4",
+                           p.data.length);
+    if (bytes != count * p.dtype->size)
+        return length_error(layout, p.dtype, bytes, count * p.dtype->size, data, e);
+
+    if (pool->leaf == LEAF_ANY_MASK)
+        pool->leaf = p.dtype->read == read_bool ? LEAF_BOOLEAN : LEAF_BIAS;
+    if (pool->leaf == LEAF_BOOLEAN)
+        return decode_booleans(pool, p.data, count, data, e);
+    return decode_floats(pool, p.data, count, p.dtype, data, e);
+}
