@@ -84,6 +84,9 @@ openapi: ## make openapi.json from openapi.yaml and lint the page
 asan tsan: ## all tests under AddressSanitizer+UBSan, or ThreadSanitizer
 	@$(MAKE) --no-print-directory unit api MODE=$@
 
+bench-kernel: build/release/tests/bench/bench_attention ## speed of the attention kernel beside OpenBLAS
+	$<
+
 layers: ## verify the dependency rule between folders
 	@tests/check_layers.sh
 

@@ -48,12 +48,14 @@ struct vector_kernels {
     float (*maximum)(const float *x, size_t n);
 
     /* x[j] = exp(x[j] - max) 2^-shrink; returns their sum. n padded; max finite and
-     * no x above it; shrink from 0 to 24. Relative error of one x at most 2^-22.5;
-     * what would be below 2^-126 is 0, and so is exp(-INFINITY). A NaN stays one. */
+     * no x above it; shrink from 0 to 24. The relative error of one is at most
+     * 2^-22 + (max - x[j]) 2^-23; what would be below 2^-125 is 0, and so is
+     * exp(-INFINITY). A NaN stays one. */
     float (*exponentials)(float *x, size_t n, float max, int shrink);
 
-    /* to[j] = factor from[j], or added to what `to` holds. Any n. */
-    void (*scale)(float *to, const float *from, size_t n, float factor);
+    /* to[j] = factor from[j]; returns whether all are finite. Any n. */
+    bool (*scale)(float *to, const float *from, size_t n, float factor);
+    /* to[j] += factor from[j]. Any n. */
     void (*add_scaled)(float *to, const float *from, size_t n, float factor);
 };
 

@@ -265,6 +265,12 @@ static void fill(float *x, size_t from, size_t to, float number)
         x[j] = number;
 }
 
+/* max + log(2^shrink sum); -INFINITY for an empty row. */
+static float log_sum(float max, float sum, int shrink)
+{
+    return (float)((double)max + log((double)sum) + shrink * 0.6931471805599453);
+}
+
 /* Scores become weights times 2^-shrink, 0 from the row's last key to the group's.
  * 2^shrink is above S, so sums of weights times values stay in range whatever the
  * values are. */
@@ -272,22 +278,20 @@ static bool softmax_row(struct block *b, size_t h, size_t i)
 {
     float *scores = b->scores + i * b->stride;
     size_t n = b->keys[i], end = padded(group_keys(b, i / TILE_ROWS));
-    float lse = -INFINITY;
-    b->inverse[i] = 0.0f;
-    if (!mask_scores(b, h, i, scores)) {
-        fill(scores, 0, end, 0.0f);
-    } else {
+    float max = -INFINITY, sum = 0.0f;
+    if (mask_scores(b, h, i, scores)) {
         fill(scores, n, padded(n), -INFINITY);
-        float max = b->vector->maximum(scores, padded(n));
-        float sum = b->vector->exponentials(scores, padded(n), max, b->shrink);
-        fill(scores, padded(n), end, 0.0f);
-        b->inverse[i] = 1.0f / sum;
-        lse = (float)((double)max + log((double)sum) + b->shrink * 0.6931471805599453);
-        if (!isfinite(lse))
+        max = b->vector->maximum(scores, padded(n));
+        sum = b->vector->exponentials(scores, padded(n), max, b->shrink);
+        if (!isfinite(max) || !isfinite(sum))
             return false;
+        fill(scores, padded(n), end, 0.0f);
+    } else {
+        fill(scores, 0, end, 0.0f);
     }
+    b->inverse[i] = sum > 0.0f ? 1.0f / sum : 0.0f;
     if (b->a->lse)
-        b->a->lse[h * b->a->T + b->first + i] = lse;
+        b->a->lse[h * b->a->T + b->first + i] = log_sum(max, sum, b->shrink);
     return true;
 }
 
@@ -305,13 +309,10 @@ static bool softmax(struct block *b, size_t h)
 static bool write_out(const struct block *b, size_t h)
 {
     const struct attention *a = b->a;
-    size_t stride = padded(a->dv);
     bool finite = true;
     for (size_t i = 0; i < b->rows; i++) {
-        float *row = b->out + i * stride;
-        b->vector->scale(row, row, a->dv, b->inverse[i]);
-        for (size_t c = 0; c < a->dv; c++)
-            finite = finite && isfinite(row[c]);
+        float *row = b->out + i * padded(a->dv);
+        finite = b->vector->scale(row, row, a->dv, b->inverse[i]) && finite;
         if (a->out)
             memcpy(a->out + h * a->out_head_stride + (b->first + i) * a->out_row_stride,
                    row, a->dv * sizeof(float));
@@ -365,7 +366,7 @@ static bool run(const struct attention *a, const void *packed, size_t tile,
                 void *scratch)
 {
     size_t blocks = divided_up(a->T, BLOCK_ROWS);
-    struct block b;
+    struct block b = {0};
     begin_block(&b, a, tile % blocks, scratch);
     if (!a->mean_map)
         return run_head(&b, tile / blocks, packed);

@@ -1,7 +1,10 @@
 /* 32 registers of 16 floats: a tile of 6 x 64 takes 24, a row of b 4. */
 #if defined __x86_64__
+#include <immintrin.h>
+
 #define TARGET       __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")))
 #define LANES        16
+#define LARGER(x, y) _mm512_max_ps(x, y)
 #define TILE_VECTORS 4
 #define KERNELS      vector_kernels_avx512
 #define KERNELS_NAME "avx512"

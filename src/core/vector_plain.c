@@ -3,6 +3,9 @@
 #define TARGET
 #define LANES 4
 #if defined __x86_64__
+#include <immintrin.h>
+
+#define LARGER(x, y) _mm_max_ps(x, y)
 #define TILE_VECTORS 2
 #else
 #define TILE_VECTORS 4

@@ -1,7 +1,8 @@
 /* vector_template.h - the bodies of vector_kernels.h, for one instruction set.
  *
  * The including file defines TARGET (an attribute), LANES (floats a register),
- * TILE_VECTORS (registers of a tile row), KERNELS and KERNELS_NAME. Compiled with
+ * TILE_VECTORS (registers of a tile row), KERNELS and KERNELS_NAME, and where there is
+ * an instruction for it LARGER(x, y): x where x > y, otherwise y. Compiled with
  * -ffp-contract=fast, so that a product and a sum become one instruction. */
 #include <math.h>
 #include <string.h>
@@ -12,6 +13,13 @@ typedef float lanes __attribute__((vector_size(4 * LANES)));
 typedef int32_t int_lanes __attribute__((vector_size(4 * LANES)));
 typedef uint8_t byte_lanes __attribute__((vector_size(LANES)));
 
+enum { VECTORS = VECTOR_PAD / LANES };
+
+#if defined __clang__
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 8")
+#endif
 #define INLINE TARGET static inline __attribute__((always_inline))
 
 INLINE lanes load(const float *at)
@@ -37,29 +45,44 @@ INLINE lanes choose(int_lanes mask, lanes x, lanes y)
     return (lanes)((mask & (int_lanes)x) | (~mask & (int_lanes)y));
 }
 
-/* `vectors` is a constant wherever this is inlined, so that `sum` is registers. */
+#if !defined LARGER
+#define LARGER(x, y) choose((x) > (y), x, y)
+#endif
+
+/* Unrolled, so that `sum` is registers: `vectors` is a constant where this is
+ * inlined. */
 INLINE void tile(const struct tile_product *p, size_t column, const size_t vectors)
 {
-    lanes sum[TILE_ROWS][TILE_VECTORS] = {0};
+    lanes sum[TILE_ROWS][TILE_VECTORS];
+    UNROLL for (size_t i = 0; i < TILE_ROWS; i++)
+        UNROLL for (size_t v = 0; v < vectors; v++) sum[i][v] = (lanes){0};
+
     const float *a = p->a, *b = p->b + column;
     for (size_t k = 0; k < p->depth; k++, b += p->width)
-        for (size_t i = 0; i < TILE_ROWS; i++)
-            for (size_t v = 0; v < vectors; v++)
-                sum[i][v] += a[i * p->a_stride + k] * load(b + v * LANES);
+        UNROLL for (size_t i = 0; i < TILE_ROWS; i++)
+            UNROLL for (size_t v = 0; v < vectors; v++) sum[i][v] +=
+            a[i * p->a_stride + k] * load(b + v * LANES);
 
-    for (size_t i = 0; i < TILE_ROWS; i++) {
-        float *c = p->c + i * p->c_stride + column;
-        for (size_t v = 0; v < vectors; v++) {
-            lanes before = p->add ? load(c + v * LANES) : (lanes){0};
-            store(c + v * LANES, before + p->factor * sum[i][v]);
-        }
+    float *c = p->c + column;
+    const float factor = p->factor;
+    if (p->add) {
+        UNROLL for (size_t i = 0; i < TILE_ROWS; i++)
+            UNROLL for (size_t v = 0; v < vectors; v++) sum[i][v] =
+                load(c + i * p->c_stride + v * LANES) + factor * sum[i][v];
+    } else {
+        UNROLL for (size_t i = 0; i < TILE_ROWS; i++)
+            UNROLL for (size_t v = 0; v < vectors; v++) sum[i][v] *= factor;
     }
+    UNROLL for (size_t i = 0; i < TILE_ROWS; i++)
+        UNROLL for (size_t v = 0; v < vectors; v++)
+            store(c + i * p->c_stride + v * LANES, sum[i][v]);
 }
 
 TARGET static void multiply(const struct tile_product *p)
 {
     size_t column = 0;
-    for (; column + TILE_VECTORS * LANES <= p->width; column += TILE_VECTORS * LANES)
+    for (; column + (size_t)TILE_VECTORS * LANES <= p->width;
+         column += (size_t)TILE_VECTORS * LANES)
         tile(p, column, TILE_VECTORS);
 #if TILE_VECTORS * LANES > 16 /* VECTOR_PAD: otherwise there is no rest */
     switch ((p->width - column) / LANES) {
@@ -114,14 +137,13 @@ TARGET static bool hide(float *x, const uint8_t *allowed, size_t n)
 
 TARGET static float maximum(const float *x, size_t n)
 {
-    lanes most[VECTOR_PAD / LANES];
-    enum { VECTORS = VECTOR_PAD / LANES };
+    lanes most[VECTORS];
     for (size_t v = 0; v < VECTORS; v++)
         most[v] = all(-INFINITY);
     for (size_t j = 0; j < n; j += VECTOR_PAD)
         for (size_t v = 0; v < VECTORS; v++) {
             lanes y = load(x + j + v * LANES);
-            most[v] = choose(y > most[v], y, most[v]);
+            most[v] = LARGER(y, most[v]);
         }
     float max = -INFINITY;
     for (size_t v = 0; v < VECTORS; v++)
@@ -130,51 +152,61 @@ TARGET static float maximum(const float *x, size_t n)
     return max;
 }
 
-/* e^x = 2^n e^r with n the whole number nearest x/ln 2, so |r| <= ln(2)/2, where a
- * polynomial of degree 6 is within 2^-28. Adding 1.5 2^23 rounds to n and leaves
- * it in the low bits, where a shift makes them the exponent of 2^(n - shrink).
- * ln 2 in two parts, the first short enough for n times it to be exact. */
+/* e^x = 2^n 2^r with t = x/ln 2, n the whole number nearest to it and r = t - n. Adding
+ * 1.5 2^23 rounds to n and leaves it in the low bits, where a shift makes them the
+ * exponent of 2^(n - 1 - shrink); the polynomial of degree 6 is twice 2^r, to 2^-25.9,
+ * so that the smallest result is not a denormal number, which would be slow to go on
+ * with. At `least` the exponent's bits are 0, and so is the result. */
 INLINE lanes exponential(lanes x, int shrink)
 {
-    const float round = 0x1.8p23f + (float)(127 - shrink);
-    const float least = -0.69314718f * (float)(126 - shrink);
+    const float round = 0x1.8p23f + (float)(126 - shrink);
+    const lanes least = all(-0.69314718f * (float)(126 - shrink));
+    x = LARGER(least, x); /* in this order a NaN stays one */
     lanes shifted = x * 0x1.715476p+0f + round;
-    lanes n = shifted - round;
-    lanes r = x - n * 0x1.63p-1f;
-    r = r - n * -0x1.bd0106p-13f;
-    lanes p = 0x1.6a23ccp-10f * r + 0x1.123a20p-7f;
-    p = p * r + 0x1.5558f2p-5f;
-    p = p * r + 0x1.555492p-3f;
-    p = p * r + 0x1.fffffcp-2f;
-    p = p * r + 1.0f;
-    p = p * r + 1.0f;
-    lanes power = (lanes)((int_lanes)shifted << 23);
-    return (lanes)((int_lanes)(p * power) & ~(x < least));
+    lanes r = x * 0x1.715476p+0f - (shifted - round);
+    lanes p = 0x1.41fbacp-12f * r + 0x1.5f3e6ap-9f;
+    p = p * r + 0x1.3b2d4ep-6f;
+    p = p * r + 0x1.c6aee8p-4f;
+    p = p * r + 0x1.ebfbdcp-2f;
+    p = p * r + 0x1.62e430p+0f;
+    p = p * r + 2.0f;
+    return p * (lanes)((int_lanes)shifted << 23);
 }
 
 TARGET static float exponentials(float *x, size_t n, float max, int shrink)
 {
-    lanes sum[VECTOR_PAD / LANES] = {0};
+    lanes sum[VECTORS] = {0};
     for (size_t j = 0; j < n; j += VECTOR_PAD)
-        for (size_t v = 0; v < VECTOR_PAD / LANES; v++) {
+        for (size_t v = 0; v < VECTORS; v++) {
             lanes y = exponential(load(x + j + v * LANES) - max, shrink);
             store(x + j + v * LANES, y);
             sum[v] += y;
         }
     float total = 0;
-    for (size_t v = 0; v < VECTOR_PAD / LANES; v++)
+    for (size_t v = 0; v < VECTORS; v++)
         for (size_t l = 0; l < LANES; l++)
             total += sum[v][l];
     return total;
 }
 
-TARGET static void scale(float *to, const float *from, size_t n, float factor)
+TARGET static bool scale(float *to, const float *from, size_t n, float factor)
 {
+    const int_lanes infinity = (int_lanes)all(INFINITY);
+    int_lanes strange = {0};
+    bool finite = true;
     size_t j = 0;
-    for (; j + LANES <= n; j += LANES)
-        store(to + j, factor * load(from + j));
-    for (; j < n; j++)
+    for (; j + LANES <= n; j += LANES) {
+        lanes x = factor * load(from + j);
+        strange |= ((int_lanes)x & infinity) == infinity; /* or a NaN */
+        store(to + j, x);
+    }
+    for (size_t l = 0; l < LANES; l++)
+        finite = finite && !strange[l];
+    for (; j < n; j++) {
         to[j] = factor * from[j];
+        finite = finite && isfinite(to[j]);
+    }
+    return finite;
 }
 
 TARGET static void add_scaled(float *to, const float *from, size_t n, float factor)

@@ -1,0 +1,209 @@
+#include "core/vector_kernels.h"
+
+#include "support/test.h"
+
+enum { MOST = 300 };
+
+/* Numbers in front of and behind the ones in use, which nobody may touch. */
+struct guarded {
+    _Alignas(64) float numbers[MOST + 2 * VECTOR_PAD];
+};
+
+static float *guarded_fill(struct guarded *g, struct test_random *r, float largest)
+{
+    for (size_t n = 0; n < MOST + 2 * VECTOR_PAD; n++)
+        g->numbers[n] = largest * test_random_float(r);
+    return g->numbers + VECTOR_PAD;
+}
+
+static bool same_outside(const struct guarded *a, const struct guarded *b, size_t n)
+{
+    size_t behind = VECTOR_PAD + n;
+    return memcmp(a->numbers, b->numbers, VECTOR_PAD * sizeof(float)) == 0 &&
+           memcmp(a->numbers + behind, b->numbers + behind,
+                  (MOST + VECTOR_PAD - n) * sizeof(float)) == 0;
+}
+
+static void multiplies(const struct vector_kernels *set, struct tile_product p,
+                       struct test_random *r)
+{
+    enum { A = 7, ROOM = TILE_ROWS * (MOST + A), C_STRIDE = TILE_WIDTH + 3 };
+    static float a[ROOM], b[MOST * TILE_WIDTH], c[TILE_ROWS * C_STRIDE];
+    float before[TILE_ROWS * C_STRIDE];
+    for (size_t n = 0; n < ROOM; n++)
+        a[n] = test_random_float(r);
+    for (size_t n = 0; n < sizeof b / sizeof *b; n++)
+        b[n] = test_random_float(r);
+    for (size_t n = 0; n < sizeof c / sizeof *c; n++)
+        before[n] = c[n] = test_random_float(r);
+    p.a = a;
+    p.a_stride = p.depth + A;
+    p.b = b;
+    p.c = c;
+    p.c_stride = C_STRIDE;
+    set->multiply(&p);
+
+    for (size_t i = 0; i < TILE_ROWS; i++)
+        for (size_t j = 0; j < C_STRIDE; j++) {
+            double was = (double)before[i * C_STRIDE + j], sum = 0;
+            for (size_t k = 0; k < p.depth && j < p.width; k++)
+                sum += (double)a[i * p.a_stride + k] * (double)b[k * p.width + j];
+            double want = p.add || j >= p.width ? was : 0;
+            want += (double)p.factor * sum;
+            ck_assert_msg(fabs((double)c[i * C_STRIDE + j] - want) < 2e-5,
+                          "%s: width %zu, depth %zu, row %zu, column %zu", set->name,
+                          p.width, p.depth, i, j);
+        }
+}
+
+START_TEST(a_tile_is_the_product_for_every_width_and_depth)
+{
+    static const size_t depths[] = {0, 1, 2, 3, 16, 64, 257};
+    struct test_random r = {1};
+    for (size_t s = 0; vector_kernels_choice(s); s++)
+        for (size_t width = VECTOR_PAD; width <= TILE_WIDTH; width += VECTOR_PAD)
+            for (size_t d = 0; d < sizeof depths / sizeof *depths; d++)
+                multiplies(vector_kernels_choice(s),
+                           (struct tile_product){.width = width,
+                                                 .depth = depths[d],
+                                                 .factor = d % 2 ? 1.0f : -0.7f,
+                                                 .add = d % 3 == 0},
+                           &r);
+}
+END_TEST
+
+/* Numbers from 0 down to beyond float32's smallest, relative to any maximum. */
+static void check_exponentials(const struct vector_kernels *set, float max, int shrink)
+{
+    enum { N = 4096 };
+    static _Alignas(64) float x[N], was[N];
+    double sum = 0;
+    for (size_t n = 0; n < N; n++)
+        was[n] = x[n] = max - 110.0f * (float)n / N;
+    float total = set->exponentials(x, N, max, shrink);
+    for (size_t n = 0; n < N; n++) {
+        double below = (double)was[n] - (double)max, got = (double)x[n];
+        double want = ldexp(exp(below), -shrink);
+        double bound = want * (0x1p-22 - below * 0x1p-23);
+        sum += got;
+        ck_assert_msg(fabs(got - want) <= bound || (want < 0x1.01p-125 && got == 0),
+                      "%s: exp(%g) 2^-%d is %.9g, want %.9g", set->name, below, shrink,
+                      got, want);
+        ck_assert_msg(got == 0 || got >= 0x1p-126, "%s: %g is denormal", set->name,
+                      got);
+    }
+    ck_assert_close(total, sum, 1e-5, 0.0);
+}
+
+START_TEST(an_exponential_is_as_near_as_the_header_says)
+{
+    for (size_t s = 0; vector_kernels_choice(s); s++)
+        for (int shrink = 0; shrink <= 24; shrink++) {
+            check_exponentials(vector_kernels_choice(s), 0.0f, shrink);
+            check_exponentials(vector_kernels_choice(s), 1000.0f, shrink);
+            check_exponentials(vector_kernels_choice(s), -3.25f, shrink);
+        }
+}
+END_TEST
+
+START_TEST(the_exponential_of_what_is_hidden_is_zero_and_a_nan_stays_one)
+{
+    for (size_t s = 0; vector_kernels_choice(s); s++) {
+        const struct vector_kernels *set = vector_kernels_choice(s);
+        _Alignas(64) float x[VECTOR_PAD] = {0, -INFINITY, -3e38f, -1000.0f, -88.0f};
+        float sum = set->exponentials(x, VECTOR_PAD, 0.0f, 0);
+        ck_assert_msg(x[0] == 1.0f, "%s", set->name);
+        for (size_t n = 1; n < 5; n++)
+            ck_assert_msg(x[n] == 0.0f, "%s: %zu", set->name, n);
+        ck_assert_msg(sum == VECTOR_PAD - 4, "%s", set->name);
+
+        _Alignas(64) float y[VECTOR_PAD] = {0, NAN};
+        ck_assert_msg(isnan(set->exponentials(y, VECTOR_PAD, 0.0f, 3)), "%s",
+                      set->name);
+    }
+}
+END_TEST
+
+START_TEST(the_maximum_is_found_wherever_it_stands)
+{
+    for (size_t s = 0; vector_kernels_choice(s); s++)
+        for (size_t at = 0; at < 80; at++) {
+            _Alignas(64) float x[80];
+            for (size_t n = 0; n < 80; n++)
+                x[n] = n == at ? -1.0f : n % 3 ? -2.0f : -INFINITY;
+            ck_assert(vector_kernels_choice(s)->maximum(x, 80) == -1.0f);
+            ck_assert(vector_kernels_choice(s)->maximum(x, 0) == -INFINITY);
+        }
+}
+END_TEST
+
+static void masks(const struct vector_kernels *set, struct test_random *r, size_t n)
+{
+    struct guarded by_bias, by_flag, was;
+    float bias[MOST], *x = guarded_fill(&by_bias, r, 5.0f);
+    float *y = by_flag.numbers + VECTOR_PAD;
+    uint8_t allowed[MOST];
+    bool some = false;
+    by_flag = was = by_bias;
+    x[n / 2] = y[n / 2] = NAN; /* a hidden score may be anything */
+    for (size_t j = 0; j < n; j++) {
+        allowed[j] = j != n / 2 && test_random_size(r, 0, 7) == 0;
+        bias[j] = allowed[j] ? test_random_float(r) : -INFINITY;
+        some = some || allowed[j];
+    }
+    ck_assert_msg(set->add_bias(x, bias, n) == some, "%s: %zu", set->name, n);
+    ck_assert_msg(set->hide(y, allowed, n) == some, "%s: %zu", set->name, n);
+    for (size_t j = 0; j < n; j++) {
+        float before = was.numbers[VECTOR_PAD + j];
+        ck_assert(x[j] == (allowed[j] ? before + bias[j] : -INFINITY));
+        ck_assert(y[j] == (allowed[j] ? before : -INFINITY));
+    }
+    ck_assert(same_outside(&was, &by_bias, n) && same_outside(&was, &by_flag, n));
+}
+
+START_TEST(a_mask_hides_by_choosing_not_by_adding)
+{
+    struct test_random r = {2};
+    for (size_t s = 0; vector_kernels_choice(s); s++)
+        for (size_t n = 1; n < MOST; n += 1 + n / 9)
+            masks(vector_kernels_choice(s), &r, n);
+}
+END_TEST
+
+static void scales(const struct vector_kernels *set, struct test_random *r, size_t n)
+{
+    struct guarded from, scaled, added, was;
+    float *x = guarded_fill(&from, r, 5.0f);
+    float *to = guarded_fill(&scaled, r, 1.0f), *more = added.numbers + VECTOR_PAD;
+    was = added = scaled;
+    ck_assert(set->scale(to, x, n, 0.37f));
+    set->add_scaled(more, x, n, 0.37f);
+    for (size_t j = 0; j < n; j++) {
+        double want = 0.37 * (double)x[j];
+        ck_assert_close(to[j], want, 2e-7, 0.0);
+        ck_assert_close(more[j], want + (double)was.numbers[VECTOR_PAD + j], 0.0, 5e-7);
+    }
+    ck_assert(same_outside(&was, &scaled, n) && same_outside(&was, &added, n));
+    for (size_t at = 0; at < n; at += 5) {
+        float kept = x[at];
+        x[at] = at % 2 ? 3e38f : NAN; /* 30 times that is infinite */
+        ck_assert_msg(!set->scale(to, x, n, 30.0f), "%s: %zu of %zu", set->name, at, n);
+        x[at] = kept;
+    }
+}
+
+START_TEST(rows_of_any_length_are_scaled_and_added_and_nothing_beside_them)
+{
+    struct test_random r = {3};
+    for (size_t s = 0; vector_kernels_choice(s); s++)
+        for (size_t n = 0; n < MOST; n += 1 + n / 9)
+            scales(vector_kernels_choice(s), &r, n);
+}
+END_TEST
+
+TEST_PROGRAM("vector_kernels", a_tile_is_the_product_for_every_width_and_depth,
+             an_exponential_is_as_near_as_the_header_says,
+             the_exponential_of_what_is_hidden_is_zero_and_a_nan_stays_one,
+             the_maximum_is_found_wherever_it_stands,
+             a_mask_hides_by_choosing_not_by_adding,
+             rows_of_any_length_are_scaled_and_added_and_nothing_beside_them)
