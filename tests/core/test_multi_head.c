@@ -423,7 +423,7 @@ START_TEST(every_budget_either_suffices_or_is_said_to_be_spent)
     begin();
     struct layer *l = layer_new();
     bool done = false;
-    for (size_t budget = 0; !done; budget += 4099) {
+    for (size_t budget = 0; !done; budget += budget < 2048 ? 64 : 4099) {
         struct arena small;
         struct error e = {0};
         arena_init(&small, budget, NULL);
@@ -432,6 +432,24 @@ START_TEST(every_budget_either_suffices_or_is_said_to_be_spent)
         ck_assert_int_eq(e.code, done ? ERROR_NONE : ERROR_OUT_OF_MEMORY);
         arena_free(&small);
     }
+    arena_free(&arena);
+}
+END_TEST
+
+START_TEST(a_count_that_overflows_is_refused_before_any_memory_is_taken)
+{
+    begin();
+    const size_t T = (size_t)1 << 62;
+    const struct attention_input input = {.query = {NULL, 4, {1, 4, T, 1}},
+                                          .key = {NULL, 4, {1, 1, 1, 1}},
+                                          .value = {NULL, 4, {1, 1, 1, 1}},
+                                          .maps = MAPS_NONE};
+    struct attention_limits no_limits = limits;
+    no_limits.max_tokens = SIZE_MAX;
+    struct error e = {0};
+    ck_assert_ptr_null(multi_head_plan(&input, &no_limits, &arena, &e));
+    ck_assert_int_eq(e.code, ERROR_TOO_LARGE);
+    ck_assert_str_eq(e.message, "needs 4 x 4611686018427387904 x 1 numbers at once");
     arena_free(&arena);
 }
 END_TEST
@@ -459,4 +477,5 @@ TEST_PROGRAM("multi_head", the_worked_example_is_what_float64_computes,
              an_empty_row_is_zero_before_wo_and_the_bias_after,
              the_work_is_counted_for_the_schedule,
              every_budget_either_suffices_or_is_said_to_be_spent,
+             a_count_that_overflows_is_refused_before_any_memory_is_taken,
              what_does_not_fit_is_not_planned)
