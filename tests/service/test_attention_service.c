@@ -1,0 +1,646 @@
+#include "service/attention_service.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "service/clock.h"
+#include "support/test.h"
+
+static const char worked_example[] =
+    "{\"sequences\":[[1,0,0],[0,1,0],[0,0,1]],\"weights\":{"
+    "\"wq\":[[1,1],[1,0],[0,1]],\"wk\":[[1,0],[0,1],[1,1]],\"wv\":[[1,1],[0,1],[1,0]]}"
+    "}";
+
+static struct attention_service_options defaults(size_t workers)
+{
+    return (struct attention_service_options){.workers = workers,
+                                              .queue_depth = 100,
+                                              .queue_wait_ns = 60 * NS_PER_S,
+                                              .timeout_ns = 60 * NS_PER_S,
+                                              .limits = {.max_batch = 256,
+                                                         .max_tokens = 8192,
+                                                         .max_width = 4096,
+                                                         .max_heads = 128,
+                                                         .max_map_numbers = 64 << 20,
+                                                         .answer_limit = 256 << 20}};
+}
+
+static struct attention_service *service(const struct attention_service_options *o)
+{
+    struct error e = {0};
+    struct attention_service *s = attention_service_new(o, &e);
+    ck_assert_msg(s != NULL, "%s", e.message);
+    return s;
+}
+
+/* A call and what its owner knows of it. */
+struct visit {
+    struct attention_call call;
+    sem_t given_back;
+    sem_t *hold; /* done() waits for it: the worker is kept */
+    char *answer;
+};
+
+static void visit_done(struct attention_call *call)
+{
+    struct visit *v = call->owner;
+    if (v->hold)
+        sem_wait(v->hold);
+    sem_post(&v->given_back);
+}
+
+static void visit_init(struct visit *v, const char *body)
+{
+    memset(v, 0, sizeof *v);
+    arena_init(&v->call.arena, (size_t)1 << 30, NULL);
+    v->call.body = body;
+    v->call.body_length = strlen(body);
+    memcpy(v->call.id, "generated", sizeof "generated");
+    v->call.received_ns = v->call.complete_ns = clock_now_ns();
+    v->call.done = visit_done;
+    v->call.owner = v;
+    sem_init(&v->given_back, 0, 0);
+}
+
+static void visit_submit(struct attention_service *s, struct visit *v)
+{
+    struct error e = {0};
+    ck_assert_msg(attention_service_submit(s, &v->call, &e), "%s", e.message);
+}
+
+/* Waits for the answer; v->answer is its text, or NULL when it was refused. */
+static void visit_wait(struct visit *v)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += 60;
+    while (sem_timedwait(&v->given_back, &until) != 0)
+        ck_assert_int_eq(errno, EINTR);
+    if (v->call.error.code != ERROR_NONE)
+        return;
+
+    char *at = v->answer = malloc(v->call.answer_bytes + 1);
+    ck_assert_ptr_nonnull(at);
+    for (size_t i = 0; i < v->call.piece_count; i++) {
+        memcpy(at, v->call.pieces[i].iov_base, v->call.pieces[i].iov_len);
+        at += v->call.pieces[i].iov_len;
+    }
+    ck_assert_uint_eq((size_t)(at - v->answer), v->call.answer_bytes);
+    *at = '\0';
+}
+
+static void visit_free(struct visit *v)
+{
+    free(v->answer);
+    arena_free(&v->call.arena);
+    sem_destroy(&v->given_back);
+}
+
+static void visit(struct attention_service *s, struct visit *v, const char *body)
+{
+    visit_init(v, body);
+    visit_submit(s, v);
+    visit_wait(v);
+}
+
+static void end(struct attention_service *s)
+{
+    attention_service_close(s);
+    ck_assert(attention_service_drain(s, clock_now_ns() + 60 * NS_PER_S));
+    attention_service_delete(s);
+}
+
+START_TEST(the_worked_example_is_answered)
+{
+    struct attention_service_options o = defaults(2);
+    struct attention_service *s = service(&o);
+    struct visit v;
+    visit(s, &v, worked_example);
+    ck_assert_msg(v.answer != NULL, "%s", v.call.error.message);
+
+    json_t *answer = json_loads(v.answer, 0, NULL);
+    ck_assert_msg(answer != NULL, "%s", v.answer);
+    ck_assert_str_eq(json_string_value(json_object_get(answer, "id")), "generated");
+    /* The first row of scores is (1, 1, 2) / sqrt(2). */
+    double near = exp(1 / sqrt(2)), far = exp(2 / sqrt(2)), sum = 2 * near + far;
+    const json_t *row = json_array_get(json_object_get(answer, "outputs"), 0);
+    ck_assert_close(json_number_value(json_array_get(row, 0)), (near + far) / sum, 0,
+                    1e-6);
+    ck_assert_close(json_number_value(json_array_get(row, 1)), 2 * near / sum, 0, 1e-6);
+    static const char *const times[] = {"parse_ms", "queue_ms", "compute_ms",
+                                        "total_ms"};
+    for (size_t i = 0; i < 4; i++) {
+        const json_t *ms = json_object_get(json_object_get(answer, "timing"), times[i]);
+        ck_assert_msg(json_is_number(ms) && json_number_value(ms) >= 0, "%s", times[i]);
+    }
+    json_decref(answer);
+
+    ck_assert_uint_eq(v.call.batch, 1);
+    ck_assert_uint_eq(v.call.tokens, 3);
+    ck_assert_uint_eq(v.call.width, 3);
+    ck_assert_uint_eq(v.call.heads, 1);
+    ck_assert_double_ge(v.call.queue_ms, 0);
+    ck_assert_double_gt(v.call.parse_ms, 0);
+    ck_assert_double_gt(v.call.compute_ms, 0);
+    ck_assert_double_gt(v.call.serialize_ms, 0);
+    visit_free(&v);
+    end(s);
+}
+END_TEST
+
+START_TEST(a_picture_is_drawn_on_request)
+{
+    struct attention_service_options o = defaults(1);
+    struct attention_service *s = service(&o);
+    struct visit v;
+    visit_init(&v, worked_example);
+    v.call.form = ANSWER_TEXT;
+    visit_submit(s, &v);
+    visit_wait(&v);
+    ck_assert_msg(v.answer != NULL, "%s", v.call.error.message);
+    ck_assert_uint_gt(v.call.answer_bytes, 9);
+    ck_assert_ptr_null(strstr(v.answer, "\"outputs\""));
+    visit_free(&v);
+    end(s);
+}
+END_TEST
+
+/* {"sequences": [B][T][width] of random numbers, `more`}, on the heap. */
+static char *random_body(unsigned long long seed, size_t B, size_t T, size_t width,
+                         const char *more)
+{
+    struct test_random random = {seed};
+    struct buffer text;
+    size_t length;
+    buffer_init(&text, 64 << 20);
+    for (size_t i = 0; i < B * T * width; i++) {
+        const char *opens = i == 0                 ? "{\"sequences\":[[["
+                            : i % (T * width) == 0 ? "]],[["
+                            : i % width == 0       ? "],["
+                                                   : ",";
+        buffer_text(&text, opens);
+        buffer_printf(&text, "%.6g", (double)test_random_float(&random));
+    }
+    buffer_printf(&text, "]]]%s}", more);
+    char *body = buffer_take(&text, &length);
+    ck_assert_ptr_nonnull(body);
+    return body;
+}
+
+/* What must not change from one time to the next: all but the timing. */
+static char *lasting_part(const struct visit *v)
+{
+    ck_assert_msg(v->answer != NULL, "%s", v->call.error.message);
+    char *timing = strstr(v->answer, "\"timing\"");
+    ck_assert_ptr_nonnull(timing);
+    *timing = '\0';
+    return v->answer;
+}
+
+enum { BODIES = 4 };
+
+static void make_bodies(char *body[BODIES])
+{
+    body[0] = random_body(1, 1, 150, 32, ",\"heads\":4,\"return\":[\"lse\"]");
+    body[1] = random_body(2, 3, 33, 8, ",\"causal\":true,\"maps\":\"mean\"");
+    body[2] = random_body(3, 1, 3, 2, "");
+    body[3] = random_body(4, 1, 70, 16, ",\"heads\":2,\"tensor_format\":\"base64\"");
+}
+
+START_TEST(an_answer_is_the_same_with_1_2_and_7_workers_alone_and_in_a_crowd)
+{
+    enum { CROWD = 24 };
+    static const size_t workers[] = {1, 2, 7};
+    struct visit first[BODIES];
+    char *body[BODIES];
+    make_bodies(body);
+
+    for (size_t w = 0; w < 3; w++) {
+        struct attention_service_options o = defaults(workers[w]);
+        struct attention_service *s = service(&o);
+        for (size_t i = 0; i < BODIES; i++) {
+            struct visit alone;
+            visit(s, &alone, body[i]);
+            lasting_part(&alone);
+            if (w == 0) {
+                first[i] = alone;
+                continue;
+            }
+            ck_assert_str_eq(alone.answer, first[i].answer);
+            visit_free(&alone);
+        }
+        static struct visit crowd[CROWD];
+        for (size_t i = 0; i < CROWD; i++) {
+            visit_init(&crowd[i], body[i % BODIES]);
+            visit_submit(s, &crowd[i]);
+        }
+        for (size_t i = 0; i < CROWD; i++) {
+            visit_wait(&crowd[i]);
+            ck_assert_str_eq(lasting_part(&crowd[i]), first[i % BODIES].answer);
+            visit_free(&crowd[i]);
+        }
+        end(s);
+    }
+    for (size_t i = 0; i < BODIES; i++) {
+        visit_free(&first[i]);
+        free(body[i]);
+    }
+}
+END_TEST
+
+START_TEST(a_wrong_request_is_refused_and_the_next_one_answered)
+{
+    static const struct {
+        const char *body;
+        enum error_code code;
+        const char *path;
+    } cases[] = {
+        {"", ERROR_EMPTY_BODY, ""},
+        {"{\"sequences\":", ERROR_INVALID_JSON, ""},
+        {"{\"sequences\":[[1,2],[3]]}", ERROR_INVALID_INPUT, "/sequences/1"},
+        {"{\"sequence\":[[1,2]]}", ERROR_INVALID_INPUT, "/sequence"},
+        {"{\"sequences\":[[1,2,3]],\"heads\":2}", ERROR_INVALID_INPUT, "/heads"},
+        {"{\"sequences\":[[1e38,3e38]],\"weights\":{\"wq\":[[1],[1]],"
+         "\"wk\":[[1],[1]],\"wv\":[[1],[1]]}}",
+         ERROR_INVALID_INPUT, "/weights/wq"},
+    };
+    struct attention_service_options o = defaults(2);
+    struct attention_service *s = service(&o);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct visit v;
+        visit(s, &v, cases[i].body);
+        ck_assert_msg(v.call.error.code == cases[i].code &&
+                          strcmp(v.call.error.path, cases[i].path) == 0,
+                      "%s: %s at '%s': %s", cases[i].body,
+                      error_slug(v.call.error.code), v.call.error.path,
+                      v.call.error.message);
+        ck_assert_double_eq(v.call.serialize_ms, -1);
+        visit_free(&v);
+        visit(s, &v, worked_example);
+        ck_assert_ptr_nonnull(v.answer);
+        visit_free(&v);
+    }
+    end(s);
+}
+END_TEST
+
+START_TEST(of_many_tasks_that_fail_the_first_is_told_of)
+{
+    /* Both the keys and, in later tasks, the values leave float32's range. */
+    char *body = random_body(5, 60, 40, 2,
+                             ",\"weights\":{\"wq\":[[1],[1]],\"wk\":[[3e38],[3e38]],"
+                             "\"wv\":[[3e38],[3e38]]}");
+    char message[320] = "", path[256] = "";
+    static const size_t workers[] = {1, 7, 7, 7};
+    for (size_t w = 0; w < 4; w++) {
+        struct attention_service_options o = defaults(workers[w]);
+        struct attention_service *s = service(&o);
+        struct visit v;
+        visit(s, &v, body);
+        ck_assert_int_eq(v.call.error.code, ERROR_INVALID_INPUT);
+        if (w > 0) {
+            ck_assert_str_eq(v.call.error.message, message);
+            ck_assert_str_eq(v.call.error.path, path);
+        }
+        memcpy(message, v.call.error.message, sizeof message);
+        memcpy(path, v.call.error.path, sizeof path);
+        visit_free(&v);
+        end(s);
+    }
+    free(body);
+}
+END_TEST
+
+START_TEST(the_id_is_the_headers_else_the_bodys_else_the_generated_one)
+{
+    static const struct {
+        const char *body;
+        bool header;
+        const char *id;
+    } cases[] = {
+        {"{\"sequences\":[[1]],\"id\":\"mine\"}", false, "mine"},
+        {"{\"sequences\":[[1]],\"id\":\"mine\"}", true, "generated"},
+        {"{\"sequences\":[[1]]}", false, "generated"},
+        {"{\"id\":\"mine\",\"sequences\":[[1],[]]}", false, "mine"},
+    };
+    struct attention_service_options o = defaults(1);
+    struct attention_service *s = service(&o);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct visit v;
+        char member[64];
+        visit_init(&v, cases[i].body);
+        v.call.id_given = cases[i].header;
+        visit_submit(s, &v);
+        visit_wait(&v);
+        ck_assert_str_eq(v.call.id, cases[i].id);
+        snprintf(member, sizeof member, "\"%s\"", cases[i].id);
+        ck_assert(!v.answer || strstr(v.answer, member));
+        visit_free(&v);
+    }
+    end(s);
+}
+END_TEST
+
+START_TEST(a_deadline_says_which_limit_it_was)
+{
+    static const struct {
+        const char *body;
+        int64_t timeout_ns;
+        const char *message;
+    } cases[] = {
+        {"{\"sequences\":[[1]]}", 1, "not finished within 1e-06 ms (timeout)"},
+        {"{\"sequences\":[[1]],\"timeout_ms\":0.001}", NS_PER_S,
+         "not finished within 0.001 ms (timeout_ms)"},
+        {"{\"sequences\":[[1]],\"timeout_ms\":1e9}", NS_PER_S, NULL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct attention_service_options o = defaults(1);
+        o.timeout_ns = cases[i].timeout_ns;
+        struct attention_service *s = service(&o);
+        struct visit v;
+        visit(s, &v, cases[i].body);
+        ck_assert_int_eq(v.call.error.code,
+                         cases[i].message ? ERROR_DEADLINE : ERROR_NONE);
+        if (cases[i].message)
+            ck_assert_str_eq(v.call.error.message, cases[i].message);
+        visit_free(&v);
+        end(s);
+    }
+}
+END_TEST
+
+/* One worker, kept in the done() of a first call. */
+static struct attention_service *held_service(struct attention_service_options *o,
+                                              struct visit *holder, sem_t *hold)
+{
+    o->workers = 1;
+    struct attention_service *s = service(o);
+    sem_init(hold, 0, 0);
+    visit_init(holder, worked_example);
+    holder->hold = hold;
+    visit_submit(s, holder);
+    return s;
+}
+
+static void release(struct visit *holder, sem_t *hold)
+{
+    sem_post(hold);
+    visit_wait(holder);
+    visit_free(holder);
+    sem_destroy(hold);
+}
+
+START_TEST(a_client_that_left_is_not_computed_for)
+{
+    struct attention_service_options o = defaults(1);
+    struct visit holder, v;
+    sem_t hold;
+    struct attention_service *s = held_service(&o, &holder, &hold);
+    visit_init(&v, worked_example);
+    visit_submit(s, &v);
+    v.call.cancelled = true;
+    release(&holder, &hold);
+    visit_wait(&v);
+    ck_assert_int_eq(v.call.error.code, ERROR_CANCELLED);
+    ck_assert_double_ge(v.call.queue_ms, 0);
+    ck_assert_double_eq(v.call.parse_ms, -1);
+    visit_free(&v);
+    end(s);
+}
+END_TEST
+
+START_TEST(a_full_queue_gives_the_call_back_at_once)
+{
+    struct attention_service_options o = defaults(1);
+    o.queue_depth = 4;
+    struct visit holder, v[5], late;
+    sem_t hold;
+    struct error e = {0};
+    struct attention_service *s = held_service(&o, &holder, &hold);
+    size_t accepted = 0;
+    for (size_t i = 0; i < 5; i++) {
+        visit_init(&v[i], worked_example);
+        accepted += attention_service_submit(s, &v[i].call, &e);
+    }
+    /* The holder may have been in the queue itself, at first. */
+    ck_assert_uint_ge(accepted, 3);
+    ck_assert_uint_le(accepted, 4);
+    ck_assert_int_eq(e.code, ERROR_OVERLOADED);
+    ck_assert_uint_ge(attention_service_retry_after(s), 1);
+    ck_assert_uint_le(attention_service_retry_after(s), 60);
+
+    attention_service_close(s);
+    e = (struct error){0};
+    visit_init(&late, worked_example);
+    ck_assert(!attention_service_submit(s, &late.call, &e));
+    ck_assert_int_eq(e.code, ERROR_SHUTTING_DOWN);
+    visit_free(&late);
+
+    release(&holder, &hold);
+    for (size_t i = 0; i < 5; i++) {
+        if (i < accepted)
+            visit_wait(&v[i]);
+        visit_free(&v[i]);
+    }
+    end(s);
+}
+END_TEST
+
+static void *release_later(void *hold)
+{
+    int64_t until = clock_now_ns() + 20 * NS_PER_MS;
+    while (clock_now_ns() < until)
+        sched_yield();
+    sem_post(hold);
+    return NULL;
+}
+
+START_TEST(what_a_drain_cannot_finish_is_told_so)
+{
+    struct attention_service_options o = defaults(1);
+    struct visit holder, v;
+    sem_t hold;
+    struct attention_service *s = held_service(&o, &holder, &hold);
+    visit_init(&v, worked_example);
+    visit_submit(s, &v);
+    attention_service_close(s);
+    pthread_t thread;
+    ck_assert_int_eq(pthread_create(&thread, NULL, release_later, &hold), 0);
+    ck_assert(!attention_service_drain(s, clock_now_ns()));
+    pthread_join(thread, NULL);
+    visit_wait(&v);
+    ck_assert_int_eq(v.call.error.code, ERROR_SHUTTING_DOWN);
+    visit_free(&v);
+    visit_wait(&holder);
+    visit_free(&holder);
+    attention_service_delete(s);
+}
+END_TEST
+
+START_TEST(every_small_budget_is_refused_or_enough)
+{
+    struct attention_service_options o = defaults(1);
+    struct attention_service *s = service(&o);
+    size_t refused = 0, answered = 0;
+    for (size_t limit = 0; limit < 64 * 1024; limit += 61) {
+        struct visit v;
+        struct error e = {0};
+        visit_init(&v, worked_example);
+        v.call.arena.limit = limit;
+        if (attention_service_submit(s, &v.call, &e))
+            visit_wait(&v);
+        else
+            v.call.error = e;
+        refused += v.call.error.code == ERROR_OUT_OF_MEMORY;
+        answered += v.answer != NULL;
+        ck_assert_msg(v.answer || v.call.error.code == ERROR_OUT_OF_MEMORY, "%s",
+                      v.call.error.message);
+        visit_free(&v);
+    }
+    ck_assert_uint_gt(refused, 10);
+    ck_assert_uint_gt(answered, 10);
+    end(s);
+}
+END_TEST
+
+enum { CLIENTS = 4, VISITS_EACH = 40 };
+
+struct client {
+    struct attention_service *service;
+    char **body;
+    _Atomic size_t *accepted;
+    size_t surprises;
+};
+
+static bool is_expected(const struct attention_call *call)
+{
+    return call->error.code == ERROR_NONE || call->error.code == ERROR_SHUTTING_DOWN ||
+           (call->error.code == ERROR_CANCELLED && call->cancelled);
+}
+
+static void *client_main(void *argument)
+{
+    struct client *c = argument;
+    for (size_t i = 0; i < VISITS_EACH; i++) {
+        struct visit v;
+        struct error e = {0};
+        int more;
+        visit_init(&v, c->body[i % BODIES]);
+        if (attention_service_submit(c->service, &v.call, &e)) {
+            ++*c->accepted;
+            v.call.cancelled = i % 7 == 6;
+            visit_wait(&v);
+            sem_getvalue(&v.given_back, &more);
+            c->surprises += more != 0 || !is_expected(&v.call);
+        } else {
+            c->surprises += e.code != ERROR_SHUTTING_DOWN;
+        }
+        visit_free(&v);
+    }
+    return NULL;
+}
+
+START_TEST(a_drain_in_the_middle_gives_every_accepted_call_back_once)
+{
+    char *body[BODIES];
+    make_bodies(body);
+    struct attention_service_options o = defaults(3);
+    struct attention_service *s = service(&o);
+    pthread_t thread[CLIENTS];
+    struct client client[CLIENTS];
+    _Atomic size_t accepted = 0;
+    for (size_t i = 0; i < CLIENTS; i++) {
+        client[i] = (struct client){s, body, &accepted, 0};
+        ck_assert_int_eq(pthread_create(&thread[i], NULL, client_main, &client[i]), 0);
+    }
+    int64_t until = clock_now_ns() + 60 * NS_PER_S;
+    while (accepted < 50 && clock_now_ns() < until)
+        sched_yield();
+    attention_service_close(s);
+    (void)attention_service_drain(s, clock_now_ns());
+    for (size_t i = 0; i < CLIENTS; i++) {
+        pthread_join(thread[i], NULL);
+        ck_assert_uint_eq(client[i].surprises, 0);
+    }
+    ck_assert_uint_ge(accepted, 50);
+    attention_service_delete(s);
+    for (size_t i = 0; i < BODIES; i++)
+        free(body[i]);
+}
+END_TEST
+
+static double series(struct metrics *m, const char *name)
+{
+    struct buffer text;
+    size_t length;
+    buffer_init(&text, 1 << 20);
+    metrics_write(m, METRICS_PROMETHEUS, &text);
+    char *all = buffer_take(&text, &length), line[100];
+    ck_assert_ptr_nonnull(all);
+    snprintf(line, sizeof line, "\n%s ", name);
+    const char *at = strstr(all, line);
+    ck_assert_msg(at != NULL, "no %s", name);
+    double value = strtod(at + strlen(line), NULL);
+    free(all);
+    return value;
+}
+
+START_TEST(what_was_computed_is_counted)
+{
+    static const char *const routes[] = {"/v1/attention"};
+    struct metrics *m = metrics_new(routes, 1);
+    struct attention_service_options o = defaults(1);
+    o.metrics = m;
+    struct visit holder, left, v;
+    sem_t hold;
+    struct attention_service *s = held_service(&o, &holder, &hold);
+    visit_init(&left, worked_example);
+    left.call.cancelled = true;
+    visit_submit(s, &left);
+    release(&holder, &hold);
+    visit_wait(&left);
+    visit_free(&left);
+    visit(s, &v, "{\"sequences\":[[[1],[2]],[[3],[4],[5],[6]]]}");
+    visit_free(&v);
+    visit(s, &v, "{}");
+    visit_free(&v);
+    end(s);
+
+    static const struct {
+        const char *name;
+        double value;
+    } counts[] = {
+        {"attentiond_sequences_total", 1 + 2},
+        {"attentiond_tokens_total", 3 + 6},
+        {"attentiond_sequence_length_tokens_count", 3},
+        {"attentiond_sequence_length_tokens_sum", 9},
+        {"attentiond_batch_size_sum", 3},
+        {"attentiond_cancelled_total{stage=\"queue\"}", 1},
+        {"attentiond_stage_duration_seconds_count{stage=\"queue\"}", 4},
+        {"attentiond_stage_duration_seconds_count{stage=\"parse\"}", 3},
+        {"attentiond_stage_duration_seconds_count{stage=\"compute\"}", 2},
+        {"attentiond_stage_duration_seconds_count{stage=\"serialize\"}", 2},
+    };
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
+        ck_assert_msg(series(m, counts[i].name) == counts[i].value, "%s is %g, want %g",
+                      counts[i].name, series(m, counts[i].name), counts[i].value);
+    ck_assert_double_gt(series(m, "attentiond_compute_flops_total"), 0);
+    metrics_delete(m);
+}
+END_TEST
+
+TEST_PROGRAM("attention_service", the_worked_example_is_answered,
+             a_picture_is_drawn_on_request,
+             an_answer_is_the_same_with_1_2_and_7_workers_alone_and_in_a_crowd,
+             a_wrong_request_is_refused_and_the_next_one_answered,
+             of_many_tasks_that_fail_the_first_is_told_of,
+             the_id_is_the_headers_else_the_bodys_else_the_generated_one,
+             a_deadline_says_which_limit_it_was, a_client_that_left_is_not_computed_for,
+             a_full_queue_gives_the_call_back_at_once,
+             what_a_drain_cannot_finish_is_told_so,
+             a_drain_in_the_middle_gives_every_accepted_call_back_once,
+             every_small_budget_is_refused_or_enough, what_was_computed_is_counted)
