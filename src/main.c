@@ -1,7 +1,199 @@
+/* main.c - wires the parts, and waits for signals. */
+#include <errno.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
 
-int main(void)
+#include "http/drain.h"
+#include "http/probe.h"
+#include "http/server.h"
+#include "service/clock.h"
+#include "service/log.h"
+#include "service/machine.h"
+
+enum { EXIT_CONFIG = 78 }; /* EX_CONFIG of sysexits.h */
+
+/* OpenBLAS starts its threads when it is loaded, before main: so the variable must
+ * be there when the process starts. That it is there ends the recursion. */
+static void start_again_for_blas(char *argv[])
 {
-    puts("attentiond " ATTENTIOND_VERSION);
-    return 0;
+    static const char variable[] = "OPENBLAS_NUM_THREADS";
+    const char *threads = getenv(variable);
+    if (threads && strcmp(threads, "1") == 0)
+        return;
+    if (setenv(variable, "1", 1) == 0)
+        execv("/proc/self/exe", argv);
+    /* Without /proc we go on: the service sets one thread a call itself, and only
+     * the idle threads are too many. */
+}
+
+static int print(struct buffer *text)
+{
+    bool whole =
+        !text->failed && fwrite(text->data, 1, text->length, stdout) == text->length;
+    buffer_free(text);
+    return whole && fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static int run_probe(const struct settings *settings)
+{
+    char line[512];
+    bool ready = probe(settings, line, sizeof line);
+    puts(line);
+    return ready ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+/* Each connection is a descriptor; the soft limit is often far below what the
+ * process may have. */
+static void raise_descriptor_limit(const struct settings *settings)
+{
+    enum { OTHERS = 64 };
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+        getrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_cur < settings->connection_limit + OTHERS)
+        log_write(LOG_WARN, "descriptors", LOG_I("limit", limit.rlim_cur),
+                  LOG_I("connection_limit", settings->connection_limit),
+                  LOG_S("effect", "connections beyond wait to be accepted"));
+}
+
+/* Signals are read from a descriptor by this thread; blocked before the first other
+ * thread starts, they reach no other. */
+static int open_signals(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/* 0 when there is none. */
+static int next_signal(int signals)
+{
+    struct signalfd_siginfo info;
+    return read(signals, &info, sizeof info) == (ssize_t)sizeof info
+               ? (int)info.ssi_signo
+               : 0;
+}
+
+static void reload_log_level(int argc, char *argv[])
+{
+    struct settings fresh;
+    enum settings_action action;
+    struct error e = {0};
+    if (settings_load(&fresh, argc, argv, environ, &action, &e)) {
+        log_configure(STDERR_FILENO, (enum log_format)fresh.log_format,
+                      (enum log_level)fresh.log_level);
+        log_write(LOG_INFO, "reloaded", LOG_I("log_level", fresh.log_level));
+    } else {
+        log_write(LOG_ERROR, "reload", LOG_S("error", e.message));
+    }
+}
+
+static void log_start(const struct server *server, const struct info *info,
+                      int64_t started_ns)
+{
+    log_write(LOG_INFO, "ready", LOG_S("version", info->version),
+              LOG_S("address", server_address(server)),
+              LOG_S("metrics_address", server_metrics_address(server)),
+              LOG_I("workers", info->workers),
+              LOG_I("http_threads", info->http_threads), LOG_I("cpus", info->cpus),
+              LOG_I("cpus_online", info->cpus_online),
+              LOG_I("cpus_affinity", info->cpus_affinity),
+              LOG_R("cpus_quota", info->cpus_quota), LOG_I("memory", info->memory),
+              LOG_I("memory_limit", info->memory_limit),
+              LOG_I("queue_depth", info->queue_depth), LOG_S("blas", info->blas),
+              LOG_S("simd", info->simd),
+              LOG_I("ms", (clock_now_ns() - started_ns) / NS_PER_MS));
+}
+
+static void serve(struct server *server, struct site *site, int signals, int argc,
+                  char *argv[])
+{
+    enum { TURN_MS = 1000 };
+    for (;;) {
+        if (!server_accept(server, signals, TURN_MS))
+            continue;
+        int signal_number = next_signal(signals);
+        if (signal_number == SIGHUP) {
+            reload_log_level(argc, argv);
+        } else if (signal_number) {
+            log_write(LOG_INFO, "stopping", LOG_S("signal", strsignal(signal_number)));
+            drain(server, site, signals);
+            return;
+        }
+    }
+}
+
+static bool start_and_serve(struct settings *s, int signals, int argc, char *argv[],
+                            struct error *e)
+{
+    int64_t started_ns = clock_now_ns();
+    struct machine machine;
+    machine_inspect("", &machine);
+
+    struct site site;
+    struct server *server = NULL;
+    if (site_open(&site, s, &machine, e))
+        server = server_new(&site, e);
+    if (server) {
+        log_start(server, &site.info, started_ns);
+        serve(server, &site, signals, argc, argv);
+        server_delete(server);
+    }
+    site_close(&site);
+    return server != NULL;
+}
+
+static int run(struct settings *s, int argc, char *argv[])
+{
+    start_again_for_blas(argv);
+    int signals = open_signals();
+    log_configure(STDERR_FILENO, (enum log_format)s->log_format,
+                  (enum log_level)s->log_level);
+    raise_descriptor_limit(s);
+
+    struct error e = {0};
+    bool served = start_and_serve(s, signals, argc, argv, &e);
+    if (!served)
+        log_write(LOG_ERROR, "start", LOG_S("error", e.message));
+    close(signals);
+    return served ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+int main(int argc, char *argv[])
+{
+    static struct settings settings;
+    enum settings_action action = ACTION_RUN;
+    struct error e = {0};
+    if (!settings_load(&settings, argc, argv, environ, &action, &e)) {
+        fprintf(stderr, "attentiond: %s\n", e.message);
+        return EXIT_CONFIG;
+    }
+    struct buffer text;
+    buffer_init(&text, 1 << 20);
+    switch (action) {
+    case ACTION_HELP: settings_help(&text); return print(&text);
+    case ACTION_VERSION:
+        buffer_text(&text, "attentiond " ATTENTIOND_VERSION "\n");
+        return print(&text);
+    case ACTION_CHECK_CONFIG:
+        buffer_text(&text, "the settings are valid\n");
+        return print(&text);
+    case ACTION_PRINT_CONFIG: settings_print(&settings, &text); return print(&text);
+    case ACTION_PROBE: return run_probe(&settings);
+    case ACTION_RUN: break;
+    }
+    return run(&settings, argc, argv);
 }

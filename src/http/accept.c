@@ -140,7 +140,7 @@ bool content_type_is_json(const char *content_type)
     while (*p) {
         struct span parameter = next_part(&p, ';');
         bool charset =
-            parameter.length > 8 && strncasecmp(parameter.at, "charset=", 8) == 0;
+            parameter.length >= 8 && strncasecmp(parameter.at, "charset=", 8) == 0;
         struct span value = {parameter.at + 8, charset ? parameter.length - 8 : 0};
         if (charset && !span_is(value, "utf-8") && !span_is(value, "\"utf-8\""))
             return false;

@@ -1,0 +1,111 @@
+#include "http/accept.h"
+#include "support/test.h"
+
+enum { JSON, TEXT, NEITHER };
+
+static size_t choose(const char *accept)
+{
+    static const char *const offers[] = {"application/json", "text/plain"};
+    return accept_choose(&accept, 1, offers, 2);
+}
+
+START_TEST(the_best_quality_wins)
+{
+    static const struct {
+        const char *accept;
+        size_t choice;
+    } cases[] = {
+        {"", JSON},
+        {" , ,", JSON},
+        {"*/*", JSON},
+        {"application/*", JSON},
+        {"application/json", JSON},
+        {"APPLICATION/JSON", JSON},
+        {"application/json; charset=utf-8", JSON},
+        {"text/plain", TEXT},
+        {"text/*", TEXT},
+        {"text/plain, application/json", JSON},
+        {"text/plain, */*;q=0.8", TEXT},
+        {"text/plain;q=0.5, application/json;q=0.4", TEXT},
+        {"text/plain;q=0.5,application/json;q=0.501", JSON},
+        {"text/html, application/xhtml+xml, */*;q=0.1", JSON},
+        {"*/*, application/json;q=0", TEXT},
+        {"text/plain ; format=flowed ; q=0.9 , application/json ; q=0.1", TEXT},
+        {"text/plain;a=\"x,y;q=0\";q=1, application/json;q=0.5", TEXT},
+        {"text/plain;q=1.000, application/json;q=0.999", TEXT},
+        {"image/png", NEITHER},
+        {"image/*, text/html", NEITHER},
+        {"application/json;q=0", NEITHER},
+        {"application/json;q=0.0, text/plain;q=0", NEITHER},
+        {"application/jsonx", NEITHER},
+        {"application/jso", NEITHER},
+        {"*/json", NEITHER},
+        {"json", NEITHER},
+        {"application/json;q=2", NEITHER},
+        {"application/json;q=0.1234", NEITHER},
+        {"application/json;q=", NEITHER},
+        {"application/json;q=x", NEITHER},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        ck_assert_msg(choose(cases[i].accept) == cases[i].choice, "%s: %zu, not %zu",
+                      cases[i].accept, choose(cases[i].accept), cases[i].choice);
+}
+END_TEST
+
+START_TEST(without_an_accept_the_first_offer_is_taken)
+{
+    static const char *const offers[] = {"text/plain", "application/openmetrics-text"};
+    ck_assert_uint_eq(accept_choose(NULL, 0, offers, 2), 0);
+}
+END_TEST
+
+START_TEST(several_fields_count_as_one)
+{
+    static const char *const offers[] = {"application/json", "text/plain"};
+    static const char *const accepts[] = {"image/png", "text/plain;q=0.3",
+                                          "application/json;q=0.2"};
+    ck_assert_uint_eq(accept_choose(accepts, 3, offers, 2), 1);
+}
+END_TEST
+
+START_TEST(prometheus_gets_openmetrics)
+{
+    static const char *const offers[] = {"text/plain", "application/openmetrics-text"};
+    static const char *const accepts[] = {
+        "application/openmetrics-text;version=1.0.0;q=0.6,"
+        "application/openmetrics-text;version=0.0.1;q=0.5,"
+        "text/plain;version=0.0.4;q=0.4,*/*;q=0.3"};
+    ck_assert_uint_eq(accept_choose(accepts, 1, offers, 2), 1);
+}
+END_TEST
+
+START_TEST(only_json_in_utf_8_is_json)
+{
+    static const struct {
+        const char *type;
+        bool json;
+    } cases[] = {
+        {"application/json", true},
+        {"Application/JSON", true},
+        {"application/json; charset=utf-8", true},
+        {"application/json;charset=UTF-8", true},
+        {"application/json; charset=\"utf-8\"", true},
+        {"application/json; profile=x", true},
+        {"application/json; charset=iso-8859-1", false},
+        {"application/json; charset=utf-16", false},
+        {"application/json; charset=", false},
+        {"application/jsonl", false},
+        {"application/problem+json", false},
+        {"text/json", false},
+        {"application/x-www-form-urlencoded", false},
+        {"", false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        ck_assert_msg(content_type_is_json(cases[i].type) == cases[i].json, "%s",
+                      cases[i].type);
+}
+END_TEST
+
+TEST_PROGRAM("accept", the_best_quality_wins,
+             without_an_accept_the_first_offer_is_taken, several_fields_count_as_one,
+             prometheus_gets_openmetrics, only_json_in_utf_8_is_json)

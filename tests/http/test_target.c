@@ -1,0 +1,80 @@
+#include "http/target.h"
+#include "support/test.h"
+
+START_TEST(a_target_is_a_path_and_a_query)
+{
+    static const struct {
+        const char *raw, *path, *query;
+    } cases[] = {
+        {"/", "/", ""},
+        {"/livez", "/livez", ""},
+        {"/metrics/requests?limit=5", "/metrics/requests", "limit=5"},
+        {"/a?", "/a", ""},
+        {"/a?b?c/%zz", "/a", "b?c/%zz"},
+        {"//livez", "//livez", ""},
+        {"/../livez", "/../livez", ""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct target t;
+        struct error e = {0};
+        ck_assert_msg(target_parse(cases[i].raw, &t, &e), "%s: %s", cases[i].raw,
+                      e.message);
+        ck_assert_uint_eq(t.path_length, strlen(cases[i].path));
+        ck_assert_int_eq(strncmp(t.path, cases[i].path, t.path_length), 0);
+        ck_assert_str_eq(t.query, cases[i].query);
+    }
+}
+END_TEST
+
+START_TEST(a_strange_target_is_refused)
+{
+    static const struct {
+        const char *raw;
+        enum error_code code;
+    } cases[] = {
+        {NULL, ERROR_BAD_REQUEST},
+        {"", ERROR_BAD_REQUEST},
+        {"*", ERROR_BAD_REQUEST},
+        {"livez", ERROR_BAD_REQUEST},
+        {"example.org:443", ERROR_BAD_REQUEST},
+        {"/livez%00", ERROR_BAD_REQUEST},
+        {"/%6civez", ERROR_BAD_REQUEST},
+        {"/%zz", ERROR_BAD_REQUEST},
+        {"/%2e%2e%2flivez", ERROR_BAD_REQUEST},
+        {"/..\\livez", ERROR_BAD_REQUEST},
+        {"/livez#here", ERROR_BAD_REQUEST},
+        {"/liv\x01z", ERROR_BAD_REQUEST},
+        {"/l\xc3\xafvez", ERROR_BAD_REQUEST},
+        {"/a?b\x7f", ERROR_BAD_REQUEST},
+        {"/a?b\xff", ERROR_BAD_REQUEST},
+        {"http://localhost/livez", ERROR_NOT_FOUND},
+        {"HTTPS://example.org/", ERROR_NOT_FOUND},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct target t;
+        struct error e = {0};
+        ck_assert_msg(!target_parse(cases[i].raw, &t, &e), "%s", cases[i].raw);
+        ck_assert_int_eq(e.code, cases[i].code);
+    }
+}
+END_TEST
+
+START_TEST(a_target_may_have_8192_bytes)
+{
+    char raw[TARGET_LIMIT + 2];
+    memset(raw, 'a', sizeof raw);
+    raw[0] = '/';
+    struct target t;
+    struct error e = {0};
+
+    raw[TARGET_LIMIT] = '\0';
+    ck_assert(target_parse(raw, &t, &e));
+    raw[TARGET_LIMIT] = 'a';
+    raw[TARGET_LIMIT + 1] = '\0';
+    ck_assert(!target_parse(raw, &t, &e));
+    ck_assert_int_eq(e.code, ERROR_TOO_LARGE);
+}
+END_TEST
+
+TEST_PROGRAM("target", a_target_is_a_path_and_a_query, a_strange_target_is_refused,
+             a_target_may_have_8192_bytes)
