@@ -8,7 +8,7 @@ struct process_usage {
     double start_seconds; /* Unix time of the start, to a hundredth */
     double virtual_bytes, resident_bytes;
     double threads;
-    double open_fds, max_fds; /* max_fds is +inf where there is no limit */
+    double open_fds, max_fds; /* descriptors; the second is the soft limit */
 };
 
 void process_usage_read(struct process_usage *out);

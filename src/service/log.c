@@ -176,17 +176,27 @@ static void compose(struct line *l, enum log_level level, const char *event,
     l->bytes[l->length++] = '\n';
 }
 
+/* Needs the lock. The end is a point in time: signals that come faster than the
+ * patience ends cannot draw it out. */
+static bool wait_for_room(int64_t until_ns)
+{
+    struct pollfd sinks = {.fd = sink.fd, .events = POLLOUT};
+    for (;;) {
+        int64_t left_ns = until_ns - clock_now_ns();
+        int ready = poll(&sinks, 1, left_ns > 0 ? (int)(left_ns / NS_PER_MS) + 1 : 0);
+        if (ready >= 0 || left_ns <= 0)
+            return ready > 0;
+    }
+}
+
 /* Needs the lock. One write, unless the reader takes less than it has room for. */
 static bool deliver(const char *bytes, size_t length)
 {
+    int64_t until_ns = clock_now_ns() + (sink.stalled ? 0 : PATIENCE_MS * NS_PER_MS);
     for (size_t done = 0; done < length;) {
-        struct pollfd ready = {.fd = sink.fd, .events = POLLOUT};
         ssize_t written = -1;
-        errno = 0;
-        if (poll(&ready, 1, sink.stalled ? 0 : PATIENCE_MS) == 1)
+        if (wait_for_room(until_ns))
             written = write(sink.fd, bytes + done, length - done);
-        if (written < 0 && errno == EINTR)
-            continue;
         if (written <= 0) {
             sink.torn = sink.torn || done > 0;
             return false;

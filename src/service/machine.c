@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <math.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,18 +17,17 @@
  * refuses one that is smaller than its own. 0: not known. */
 static size_t count_affinity(void)
 {
-    for (size_t size = CPU_SETSIZE; size <= (size_t)CPU_SETSIZE * 1024; size *= 2) {
+    size_t count = 0;
+    bool too_small = true;
+    for (size_t size = CPU_SETSIZE; too_small && size <= 1 << 20; size *= 2) {
         size_t bytes = CPU_ALLOC_SIZE(size);
         cpu_set_t *set = CPU_ALLOC(size);
-        if (!set)
-            return 0;
-        int failed = sched_getaffinity(0, bytes, set);
-        size_t count = failed ? 0 : (size_t)CPU_COUNT_S(bytes, set);
+        bool known = set && sched_getaffinity(0, bytes, set) == 0;
+        too_small = !known && errno == EINVAL;
+        count = known ? (size_t)CPU_COUNT_S(bytes, set) : 0;
         CPU_FREE(set);
-        if (!failed || errno != EINVAL)
-            return count;
     }
-    return 0;
+    return count;
 }
 
 /* MemTotal of /proc/meminfo, in bytes; 0: not known. */

@@ -2,7 +2,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,9 +30,7 @@ static void read_stat(struct process_usage *out)
 
     double fields[FIELDS] = {0};
     char *rest = strrchr(text, ')');
-    if (!rest || length - (size_t)(rest - text) < 4)
-        return;
-    rest += 3; /* behind field 3, a letter */
+    rest = rest ? rest + strcspn(rest, "-0123456789") : text; /* field 3 is a letter */
     for (size_t i = 4; i < FIELDS; i++)
         fields[i] = strtod(rest, &rest);
 
@@ -69,7 +66,6 @@ void process_usage_read(struct process_usage *out)
 
     struct rlimit fds;
     if (getrlimit(RLIMIT_NOFILE, &fds) == 0)
-        out->max_fds =
-            fds.rlim_cur == RLIM_INFINITY ? (double)INFINITY : (double)fds.rlim_cur;
+        out->max_fds = (double)fds.rlim_cur;
     out->open_fds = count_fds(out->max_fds);
 }

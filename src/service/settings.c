@@ -178,7 +178,7 @@ static bool read_variable(struct settings *s, const char *variable, struct error
 static bool read_environment(struct settings *s, char *const environment[],
                              struct error *e)
 {
-    for (; environment && *environment; environment++)
+    for (; *environment; environment++)
         if (!read_variable(s, *environment, e))
             return false;
     return true;

@@ -15,8 +15,6 @@ static ssize_t read_all(int fd, char *text, size_t most)
     size_t length = 0;
     while (length < most) {
         ssize_t more = read(fd, text + length, most - length);
-        if (more < 0 && errno == EINTR)
-            continue;
         if (more < 0)
             return -1;
         if (more == 0)

@@ -74,9 +74,7 @@ static void help_row(const struct setting *row, struct buffer *out)
     setting_spell_flag(row->name, flag);
     snprintf(left, sizeof left, "  %s %s", flag, placeholder(row->type));
     snprintf(start, sizeof start, "%*s", HELP_COLUMN, "");
-    buffer_printf(out, "%-*s", HELP_COLUMN, left);
-    if (strlen(left) >= HELP_COLUMN)
-        buffer_printf(out, "\n%s", start);
+    buffer_printf(out, "%-*s ", HELP_COLUMN - 1, left);
     describe_wrapped(row, start, HELP_COLUMN, out);
 }
 

@@ -4,8 +4,10 @@
 #include <fcntl.h>
 #include <jansson.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
-#include <sys/socket.h>
+#include <sys/resource.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "service/clock.h"
@@ -242,29 +244,35 @@ START_TEST(a_reader_that_stopped_costs_little_and_learns_what_it_missed)
 }
 END_TEST
 
+/* A file that may not grow takes what there is room for, as a full disk does. */
 START_TEST(a_line_that_was_torn_is_ended_before_the_next)
 {
-    /* A stream socket with little room takes a part of a line. */
-    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
-    int small = 4608;
-    setsockopt(ends[1], SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
-    fcntl(ends[1], F_SETFL, O_NONBLOCK);
+    char path[] = "/tmp/attentiond-log-XXXXXX";
+    ends[1] = mkstemp(path);
+    ends[0] = open(path, O_RDONLY);
+    ck_assert(ends[0] >= 0 && ends[1] >= 0);
+    unlink(path);
     log_configure(ends[1], LOG_TEXT, LOG_INFO);
-    char value[257] = {0};
-    memset(value, 'x', sizeof value - 1);
-    for (int i = 0; i < 200; i++)
-        log_write(LOG_INFO, "e", LOG_S("v", value), LOG_S("w", value),
-                  LOG_S("x", value));
+    signal(SIGXFSZ, SIG_IGN);
 
-    static char text[1 << 17];
-    size_t had = (size_t)read(ends[0], text, sizeof text);
+    struct rlimit before, little;
+    getrlimit(RLIMIT_FSIZE, &before);
+    little = (struct rlimit){.rlim_cur = 100, .rlim_max = before.rlim_max};
+    setrlimit(RLIMIT_FSIZE, &little);
+    for (int i = 0; i < 5; i++)
+        log_write(LOG_INFO, "e", LOG_I("i", i));
+    setrlimit(RLIMIT_FSIZE, &before);
     log_write(LOG_INFO, "again", LOG_I("i", 1));
-    strcpy(text + had, logged());
-    const char *lost = strstr(text, "event=log_lines_lost");
-    ck_assert_ptr_nonnull(lost);
-    while (lost[-1] != '\n')
-        lost--;
-    ck_assert_msg(strncmp(lost, "time=", 5) == 0, "%s", lost);
+
+    const char *line = logged();
+    ck_assert_ptr_nonnull(strstr(line, "event=e i=0\n"));
+    line = strchr(line, '\n') + 1; /* now the one that was cut at byte 100 */
+    ck_assert_ptr_null(memmem(line, strcspn(line, "\n"), "i=1", 3));
+    line = strchr(line, '\n') + 1;
+    line = behind_time(line, "time=");
+    ck_assert_int_eq(strncmp(line, " level=warn event=log_lines_lost count=4\n", 41),
+                     0);
+    ck_assert_ptr_nonnull(strstr(line, "event=again i=1\n"));
 }
 END_TEST
 
@@ -284,6 +292,32 @@ START_TEST(a_reader_that_left_does_not_end_the_process)
 }
 END_TEST
 
+static void nothing(int signal)
+{
+    (void)signal;
+}
+
+START_TEST(signals_do_not_draw_the_waiting_out)
+{
+    open_log(LOG_TEXT, LOG_INFO);
+    fcntl(ends[1], F_SETFL, O_NONBLOCK);
+    static const char full[4096];
+    while (write(ends[1], full, sizeof full) > 0)
+        ;
+    signal(SIGALRM, nothing);
+    struct itimerval often = {{0, 5000}, {0, 5000}};
+    setitimer(ITIMER_REAL, &often, NULL);
+    int64_t before = clock_now_ns();
+    log_write(LOG_INFO, "e", LOG_I("i", 1));
+    int64_t spent = clock_now_ns() - before;
+    setitimer(ITIMER_REAL, &(struct itimerval){0}, NULL);
+    ck_assert_int_ge(spent, 90 * NS_PER_MS);
+    ck_assert_int_lt(spent, 2 * NS_PER_S);
+    close(ends[0]);
+    close(ends[1]);
+}
+END_TEST
+
 TEST_PROGRAM("log", a_text_line_is_pairs, a_json_line_is_an_object,
              no_value_can_break_a_line_or_a_terminal, any_bytes_make_one_line_of_json,
              what_is_below_the_level_is_not_logged, a_pair_without_text_is_left_out,
@@ -291,4 +325,5 @@ TEST_PROGRAM("log", a_text_line_is_pairs, a_json_line_is_an_object,
              lines_of_several_threads_do_not_mix,
              a_reader_that_stopped_costs_little_and_learns_what_it_missed,
              a_line_that_was_torn_is_ended_before_the_next,
-             a_reader_that_left_does_not_end_the_process)
+             a_reader_that_left_does_not_end_the_process,
+             signals_do_not_draw_the_waiting_out)

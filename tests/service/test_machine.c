@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "service/cgroup.h"
+#include "support/scarce.h"
 #include "support/test.h"
 
 #define MOUNT_V2 "30 23 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw,nsdelegate\n"
@@ -299,8 +300,27 @@ START_TEST(a_root_that_is_too_long_is_nothing)
 }
 END_TEST
 
+START_TEST(without_memory_or_files_the_machine_is_what_is_online)
+{
+    struct machine m;
+    if (scarce_memory_begin()) {
+        machine_inspect("", &m);
+        scarce_memory_end();
+        ck_assert_uint_eq(m.cpus_affinity, 0);
+        ck_assert_uint_ge(m.cpus, 1);
+        ck_assert_uint_eq(m.memory, 0);
+    }
+    ck_assert(scarce_files_begin());
+    machine_inspect("", &m);
+    scarce_files_end();
+    ck_assert_uint_ge(m.cpus, 1);
+    ck_assert_uint_eq(m.memory, 0);
+}
+END_TEST
+
 TEST_PROGRAM("machine", limits_are_found_in_every_kind_of_hierarchy,
              memory_is_the_smaller_of_the_machines_and_the_groups,
              a_quota_is_rounded_up_and_never_more_than_the_affinity,
              affinity_is_what_the_kernel_says, the_real_machine_has_something,
-             a_root_that_is_too_long_is_nothing)
+             a_root_that_is_too_long_is_nothing,
+             without_memory_or_files_the_machine_is_what_is_online)

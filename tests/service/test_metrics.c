@@ -5,6 +5,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "service/process.h"
+#include "support/scarce.h"
 #include "support/test.h"
 
 #define TRACE "0af7651916cd43dd8448eb211c80319c"
@@ -389,6 +391,43 @@ START_TEST(deleting_nothing_is_fine)
 }
 END_TEST
 
+START_TEST(without_memory_there_are_no_metrics)
+{
+    if (!scarce_memory_begin())
+        return;
+    struct metrics *m = metrics_new(routes, 2);
+    scarce_memory_end();
+    ck_assert_ptr_null(m);
+}
+END_TEST
+
+START_TEST(a_scrape_that_does_not_fit_fails)
+{
+    struct metrics *m = metrics_new(routes, 2);
+    for (size_t limit = 1; limit < 20000; limit += 97) {
+        struct buffer out;
+        buffer_init(&out, limit);
+        metrics_write(m, METRICS_OPENMETRICS, &out);
+        ck_assert(out.failed);
+        buffer_free(&out);
+    }
+    metrics_delete(m);
+}
+END_TEST
+
+START_TEST(the_process_is_measured_as_well_as_can_be_without_files)
+{
+    ck_assert(scarce_files_begin());
+    struct process_usage usage;
+    process_usage_read(&usage);
+    scarce_files_end();
+    ck_assert_double_eq(usage.max_fds, 0);
+    ck_assert_double_eq(usage.open_fds, 0);
+    ck_assert_double_eq(usage.threads, 0);
+    ck_assert_double_ge(usage.cpu_seconds, 0);
+}
+END_TEST
+
 TEST_PROGRAM("metrics", every_series_is_there_from_the_start_at_0,
              what_was_built_is_told, a_request_is_counted_by_route_and_code_and_timed,
              the_buckets_are_those_of_the_contract,
@@ -398,4 +437,6 @@ TEST_PROGRAM("metrics", every_series_is_there_from_the_start_at_0,
              the_number_of_series_does_not_depend_on_what_comes_in,
              open_metrics_shows_the_last_trace_of_a_bucket, the_process_is_measured,
              nothing_is_lost_while_threads_count_and_others_look,
-             promtool_finds_nothing_to_complain_about, deleting_nothing_is_fine)
+             promtool_finds_nothing_to_complain_about, deleting_nothing_is_fine,
+             without_memory_there_are_no_metrics, a_scrape_that_does_not_fit_fails,
+             the_process_is_measured_as_well_as_can_be_without_files)

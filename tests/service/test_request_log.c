@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <stdio.h>
 
+#include "support/scarce.h"
 #include "support/test.h"
 
 static void add(struct request_log *log, unsigned status)
@@ -96,6 +97,16 @@ START_TEST(a_record_is_whole_while_others_are_added)
 }
 END_TEST
 
+START_TEST(without_memory_there_is_no_log)
+{
+    if (!scarce_memory_begin())
+        return;
+    struct request_log *log = request_log_new(1);
+    scarce_memory_end();
+    ck_assert_ptr_null(log);
+}
+END_TEST
+
 TEST_PROGRAM("request_log", the_newest_comes_first, only_the_last_are_kept,
              no_more_are_read_than_asked_for, a_size_that_cannot_be_had_is_refused,
-             a_record_is_whole_while_others_are_added)
+             a_record_is_whole_while_others_are_added, without_memory_there_is_no_log)

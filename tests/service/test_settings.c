@@ -4,6 +4,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "service/settings_table.h"
+#include "support/scarce.h"
 #include "support/test.h"
 
 enum { MOST_ARGUMENTS = 8 };
@@ -243,6 +245,12 @@ START_TEST(what_is_wrong_is_said_in_one_line)
          "'--chek-config' is not a setting; did you mean --check-config?"},
         {{.flags = {"--something-else"}}, "", "'--something-else' is not a setting"},
         {{.flags = {"8080"}}, "", "'8080' is not a setting"},
+        {{.flags =
+              {"--abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz0123456789xyz"}},
+         "",
+         "'--abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz0123456789...' is not "
+         "a "
+         "setting"},
         {{.flags = {"--port"}}, "port", "--port: needs a value"},
         {{.flags = {"--config"}}, "config", "--config: needs a value"},
         {{.variables = {"ATTENTIOND_QUEUE_DEPHT=3"}},
@@ -331,6 +339,10 @@ START_TEST(only_a_regular_file_of_text_is_read)
     e = (struct error){0};
     ck_assert(!load_path("/no/such/file", &e));
     ck_assert_str_eq(e.message, "/no/such/file: No such file or directory");
+
+    e = (struct error){0};
+    ck_assert(!load_path("/proc/self/mem", &e)); /* regular, but cannot be read at 0 */
+    ck_assert_str_eq(e.message, "/proc/self/mem: Input/output error");
 
     e = (struct error){0};
     write_file("port = 1\0\n", 10);
@@ -557,6 +569,42 @@ START_TEST(help_knows_every_setting_and_action)
 }
 END_TEST
 
+START_TEST(a_heading_takes_no_value)
+{
+    struct settings s;
+    struct error e = {0};
+    ck_assert_int_eq(settings_table[0].type, SETTING_GROUP_TITLE);
+    ck_assert(!setting_assign(&settings_table[0], "1", "here", &s, &e));
+}
+END_TEST
+
+START_TEST(without_memory_nothing_is_half_done)
+{
+    write_file("port = 1", 8);
+    char config[300];
+    snprintf(config, sizeof config, "ATTENTIOND_CONFIG=%s", file_path);
+    char program[] = "attentiond", wrong[] = "ATTENTIOND_WORKERS=0";
+    char *argv[] = {program, NULL};
+    struct settings s;
+    enum settings_action action;
+    struct error no_file = {0}, no_words = {0};
+    struct buffer out;
+    buffer_init(&out, 4096);
+    if (scarce_memory_begin()) {
+        bool read =
+            settings_load(&s, 1, argv, (char *[]){config, NULL}, &action, &no_file);
+        bool good =
+            settings_load(&s, 1, argv, (char *[]){wrong, NULL}, &action, &no_words);
+        settings_help(&out);
+        scarce_memory_end();
+        ck_assert(!read && !good && out.failed);
+        ck_assert_int_eq(no_file.code, ERROR_OUT_OF_MEMORY);
+        ck_assert_str_eq(no_words.message, "ATTENTIOND_WORKERS: '0' is not ");
+    }
+    unlink(file_path);
+}
+END_TEST
+
 TEST_PROGRAM("settings", without_anything_everything_is_at_its_default,
              a_setting_may_come_from_everywhere, a_flag_beats_a_variable_beats_the_file,
              of_two_flags_the_last_counts, a_value_is_read_with_its_unit,
@@ -571,4 +619,5 @@ TEST_PROGRAM("settings", without_anything_everything_is_at_its_default,
              metrics_get_a_listener_when_either_half_of_it_is_set,
              two_listeners_cannot_have_one_address,
              what_is_printed_says_where_it_came_from, what_is_printed_can_be_read_again,
-             help_knows_every_setting_and_action)
+             help_knows_every_setting_and_action, a_heading_takes_no_value,
+             without_memory_nothing_is_half_done)

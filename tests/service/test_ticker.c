@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "service/clock.h"
+#include "support/scarce.h"
 #include "support/test.h"
 
 static void count(void *context)
@@ -95,7 +96,27 @@ START_TEST(deleting_nothing_is_fine)
 }
 END_TEST
 
+static void start_in_need(bool (*begin)(void), void (*end)(void), enum error_code want)
+{
+    atomic_int ticks = 0;
+    struct error e = {0};
+    if (!begin())
+        return;
+    struct ticker *t = ticker_new(1, count, &ticks, &e);
+    end();
+    ck_assert_ptr_null(t);
+    ck_assert_int_eq(e.code, want);
+}
+
+START_TEST(without_memory_or_threads_it_is_not_started)
+{
+    start_in_need(scarce_memory_begin, scarce_memory_end, ERROR_OUT_OF_MEMORY);
+    start_in_need(scarce_pages_begin, scarce_pages_end, ERROR_INTERNAL);
+}
+END_TEST
+
 TEST_PROGRAM("ticker", it_calls_again_and_again,
              it_ends_at_once_however_long_the_period,
              a_tick_does_not_run_while_the_lock_is_held,
-             a_late_tick_is_not_followed_by_a_burst, deleting_nothing_is_fine)
+             a_late_tick_is_not_followed_by_a_burst, deleting_nothing_is_fine,
+             without_memory_or_threads_it_is_not_started)
