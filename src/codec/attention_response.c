@@ -82,10 +82,10 @@ static struct tensor tensor_of(const struct multi_head_result *m, size_t b,
     case QUERY: return (struct tensor){s->query, 3, {m->H, s->T, m->dk}};
     case KEY: return (struct tensor){s->key, 3, {m->G, s->S, m->dk}};
     case VALUE: return (struct tensor){s->value, 3, {m->G, s->S, m->dv}};
-    case LSE: return (struct tensor){s->lse, 2, {m->H, s->T}};
+    case LSE:
     case MEMBERS: break;
     }
-    return (struct tensor){0};
+    return (struct tensor){s->lse, 2, {m->H, s->T}};
 }
 
 static bool same_extents(const struct tensor *a, const struct tensor *b)
