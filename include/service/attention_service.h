@@ -17,7 +17,7 @@
 enum answer_form { ANSWER_JSON, ANSWER_TEXT };
 
 struct attention_call {
-    /* Set by the caller before submitting. */
+    /* Zero-initialise, then set before submitting. */
     struct arena arena; /* holds the body already; freed by the caller at the end */
     const char *body;
     size_t body_length;
@@ -54,14 +54,16 @@ struct attention_service_options {
 };
 
 /* Starts the workers, warms up OpenBLAS on each and computes the worked example
- * on one; NULL with `e` set when a thread cannot be had or the example comes out
- * wrong. */
+ * on one (see self_test.h); NULL with `e` set when a thread cannot be had or the
+ * example comes out wrong. Sets OpenBLAS to one thread a call. */
 MUST_USE struct attention_service *attention_service_new(
     const struct attention_service_options *options, struct error *e);
 
-/* Hands `call` over. False at once, with `e` set, when the queue is full
- * (ERROR_OVERLOADED) or closed (ERROR_SHUTTING_DOWN): the call stays the
- * caller's and done() is not called. */
+/* Hands `call` over. False at once, with `e` set, when the queue is full or the
+ * predicted wait too long (ERROR_OVERLOADED), the service closed
+ * (ERROR_SHUTTING_DOWN) or the arena spent (ERROR_OUT_OF_MEMORY): the call stays the
+ * caller's and done() is not called. Else done() may be called before this returns,
+ * and neither `call` nor `e` is touched after it. */
 MUST_USE bool attention_service_submit(struct attention_service *s,
                                        struct attention_call *call, struct error *e);
 
