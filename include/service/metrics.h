@@ -57,7 +57,7 @@ void metrics_build_info(struct metrics *m, const char *version, const char *blas
                         const char *simd);
 
 /* Prometheus text 0.0.4, or OpenMetrics 1.0.0 with exemplars. process_* are read
- * here, from /proc/self. About 40 KiB. */
+ * here, from /proc/self. About 50 KiB. */
 void metrics_write(struct metrics *m, enum metrics_format format, struct buffer *out);
 
 #endif

@@ -36,10 +36,9 @@ struct cell {
     _Atomic uint64_t counts[MOST_COUNTS];     /* histograms: not cumulative */
 };
 
-/* Each status the service answers; 499: the client left before. */
-static const unsigned codes[] = {200, 204, 304, 400, 401, 403, 404, 405, 406,
-                                 408, 411, 413, 414, 415, 417, 421, 422, 429,
-                                 431, 499, 500, 501, 503, 504, 505};
+/* Each status that http/reply knows; 499: the client left before its answer. */
+static const unsigned codes[] = {200, 204, 400, 404, 405, 406, 408, 411, 413,
+                                 415, 417, 422, 499, 500, 501, 503, 504};
 enum { CODE_COUNT = sizeof codes / sizeof *codes };
 
 static const enum error_code reasons[] = {

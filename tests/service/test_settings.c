@@ -605,6 +605,35 @@ START_TEST(without_memory_nothing_is_half_done)
 }
 END_TEST
 
+START_TEST(any_file_is_read_or_refused)
+{
+    static const char *const pieces[] = {
+        "port", "queue_depth", "bind", "=",    " = ",  "\n",     "\r\n",
+        "#",    "\"",          "'",    "8080", "auto", "unix:x", " ",
+        "\t",   "timeout",     "3s",   "\xff", "[x]",  "="};
+    struct test_random random = {6};
+    size_t good = 0;
+    for (int round = 0; round < 500; round++) {
+        char text[512] = "";
+        for (size_t i = test_random_size(&random, 0, 20); i > 0; i--)
+            strcat(text, pieces[test_random_size(&random, 0, 19)]);
+        struct settings s;
+        enum settings_action action;
+        struct error e = {0};
+        struct start start = {.file = text};
+        if (load(&start, &s, &action, &e)) {
+            good++;
+            ck_assert_uint_le(s.port, 65535);
+        } else {
+            ck_assert_int_eq(e.code, ERROR_INVALID_INPUT);
+            ck_assert_msg(strncmp(e.message, file_path, strlen(file_path)) == 0, "%s",
+                          e.message);
+        }
+    }
+    ck_assert_uint_gt(good, 0);
+}
+END_TEST
+
 TEST_PROGRAM("settings", without_anything_everything_is_at_its_default,
              a_setting_may_come_from_everywhere, a_flag_beats_a_variable_beats_the_file,
              of_two_flags_the_last_counts, a_value_is_read_with_its_unit,
@@ -620,4 +649,4 @@ TEST_PROGRAM("settings", without_anything_everything_is_at_its_default,
              two_listeners_cannot_have_one_address,
              what_is_printed_says_where_it_came_from, what_is_printed_can_be_read_again,
              help_knows_every_setting_and_action, a_heading_takes_no_value,
-             without_memory_nothing_is_half_done)
+             without_memory_nothing_is_half_done, any_file_is_read_or_refused)
