@@ -42,7 +42,7 @@ SUPPORT  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/support/*.c))
 PROGRAMS := $(TESTS:%.c=$(BUILD)/%)
 
 .PHONY: all config demo test run install unit api openapi asan tsan layers format lint coverage \
-        bench-http container clean help
+        bench-codec bench-http container clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -106,6 +106,9 @@ lint: layers ## static analysis of sources, scripts and configuration
 coverage: ## run the unit tests and print which lines they reach
 	@$(MAKE) --no-print-directory unit MODE=coverage
 	gcovr --root . --filter src/ --exclude-unreachable-branches --print-summary build/coverage
+
+bench-codec: build/release/tests/bench/bench_codec ## speed of reading and writing tensors beside jansson
+	@$<
 
 bench-http: build/attentiond $(BUILD)/tests/bench/empty_server ## requests a second beside an empty answer
 	@tests/bench/bench_http.sh build/attentiond $(BUILD)/tests/bench/empty_server

@@ -3,6 +3,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "codec/utf8.h"
+
 /* Do the eight bytes hold no quote, no backslash, no control and nothing beyond
  * ASCII? A byte minus n borrows into its high bit when it is below n. */
 static inline bool are_plain(uint64_t bytes)
@@ -14,35 +16,16 @@ static inline bool are_plain(uint64_t bytes)
     return (special & high) == 0;
 }
 
-/* Length of the well-formed UTF-8 character at `p`, 0 when there is none (Unicode,
- * table 3-7); -1 when the text ends in its middle. */
-static int character(const unsigned char *p, const unsigned char *end)
+/* The character at *at, beyond ASCII; moves *at behind it. */
+static enum json_string_status check_character(const char **at, const char *end)
 {
-    int length;
-    unsigned char least = 0x80, most = 0xBF; /* of the second byte */
-    if (*p >= 0xC2 && *p <= 0xDF) {
-        length = 2;
-    } else if (*p >= 0xE0 && *p <= 0xEF) {
-        length = 3;
-        least = *p == 0xE0 ? 0xA0 : 0x80; /* not overlong */
-        most = *p == 0xED ? 0x9F : 0xBF;  /* not a surrogate */
-    } else if (*p >= 0xF0 && *p <= 0xF4) {
-        length = 4;
-        least = *p == 0xF0 ? 0x90 : 0x80;
-        most = *p == 0xF4 ? 0x8F : 0xBF; /* not above U+10FFFF */
-    } else {
-        return 0;
-    }
-
-    for (int i = 1; i < length; i++) {
-        if (p + i == end)
-            return -1;
-        if (p[i] < least || p[i] > most)
-            return 0;
-        least = 0x80;
-        most = 0xBF;
-    }
-    return length;
+    const size_t left = (size_t)(end - *at);
+    uint32_t ignored;
+    size_t length = utf8_read(*at, left, &ignored);
+    if (length == 1) /* is no character; is it the beginning of one? */
+        return left < 4 && !memchr(*at, '"', left) ? JSON_STRING_CUT : JSON_STRING_UTF8;
+    *at += length;
+    return JSON_STRING_OK;
 }
 
 /* The four hex digits at `p`; -1 when they are none. */
@@ -133,11 +116,9 @@ static enum json_string_status check(const char **at, const char *end, bool *esc
         } else if ((unsigned char)*p < 0x80) {
             p++;
         } else {
-            int length =
-                character((const unsigned char *)p, (const unsigned char *)end);
-            if (length <= 0)
-                return length < 0 ? JSON_STRING_CUT : JSON_STRING_UTF8;
-            p += length;
+            status = check_character(&p, end);
+            if (status != JSON_STRING_OK)
+                return status;
         }
     }
 }

@@ -23,16 +23,19 @@ struct decimal {
     bool negative, cut;
 };
 
+static const uint32_t ten_to[8] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000};
+
 static inline bool is_digit(const char *p, const char *end)
 {
     return p < end && (unsigned char)(*p - '0') <= 9;
 }
 
-/* Are all eight bytes digits? Adding 6 carries ':' and above into the high half. */
-static inline bool are_digits(uint64_t bytes)
+/* A bit in the high half of every byte that is no digit, the lowest of them exact:
+ * digits are 0x30 to 0x39, so adding 6 must not leave 0x3_. */
+static inline uint64_t not_digits(uint64_t bytes)
 {
     const uint64_t high = 0xF0F0F0F0F0F0F0F0, three = 0x3030303030303030;
-    return (bytes & high) == three && ((bytes + 0x0606060606060606) & high) == three;
+    return ((bytes & high) ^ three) | (((bytes + 0x0606060606060606) & high) ^ three);
 }
 
 /* Eight digits, the first in the lowest byte: neighbours are joined into numbers
@@ -44,13 +47,21 @@ static inline uint32_t eight_digits(uint64_t bytes)
     return (uint32_t)((bytes & 0x0000FFFF0000FFFF) * (10000 * 4294967296 + 1) >> 32);
 }
 
+/* Eight at a time, and the rest at once: how long a number is cannot be predicted,
+ * so a loop over its last digits costs more than all of them. */
 static inline const char *read_digits(const char *p, const char *end, uint64_t *digits)
 {
     for (uint64_t bytes; end - p >= 8; p += 8) {
         memcpy(&bytes, p, sizeof bytes);
         bytes = le64toh(bytes);
-        if (!are_digits(bytes))
-            break;
+        const uint64_t others = not_digits(bytes);
+        if (others != 0) {
+            const int count = __builtin_ctzll(others) / 8;
+            /* Digits move to the top, behind leading zeros; two shifts, for count 0. */
+            const uint64_t last = bytes << 8 * (7 - count) << 8;
+            *digits = *digits * ten_to[count] + eight_digits(last);
+            return p + count;
+        }
         *digits = *digits * 100000000 + eight_digits(bytes);
     }
     for (; is_digit(p, end); p++)
@@ -202,9 +213,10 @@ static inline bool round_decimal(const struct decimal *d, uint32_t *bits)
     if (rest < half + d->cut && rest + doubt >= half && doubt > 0)
         return false;
 
+    /* No branches: whether a number is rounded up cannot be predicted. */
     const uint64_t kept = high >> shift;
-    const bool above = rest > half || (rest == half && (low != 0 || !exact));
-    const bool up = above || (rest == half && (kept & 1));
+    const bool beyond = (low != 0) | !exact | (kept & 1);
+    const bool up = (rest > half) | ((rest == half) & beyond);
     const int64_t sum = ((int64_t)(exponent - FLOAT_LEAST) << (FLOAT_DIGITS - 1)) +
                         (int64_t)(kept + up); /* a carry goes on into the exponent */
     *bits = sum < FLOAT_INFINITE ? (uint32_t)sum : FLOAT_INFINITE;

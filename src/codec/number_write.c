@@ -64,18 +64,16 @@ static struct decimal shortest(struct binary v)
         multiply_to_odd((4 * c - 2 + v.uneven) << shift, power) + odd;
     const uint64_t upper = multiply_to_odd((4 * c + 2) << shift, power) - odd;
 
+    /* Of the two multiples around v. No branches: none of it can be predicted. */
     const uint32_t s = here / 4, tens = s / 10;
-    bool below = lower <= 40 * (uint64_t)tens,
-         above = 40 * (uint64_t)tens + 40 <= upper;
-    if (s >= 10 && below != above)
-        return (struct decimal){tens + above, k + 1};
+    const bool tens_below = lower <= 40 * (uint64_t)tens;
+    const bool tens_above = 40 * (uint64_t)tens + 40 <= upper;
+    const bool shorter = (s >= 10) & (tens_below != tens_above);
 
-    below = lower <= 4 * (uint64_t)s;
-    above = 4 * (uint64_t)s + 4 <= upper;
-    if (below != above)
-        return (struct decimal){s + above, k};
-    const uint32_t middle = 4 * s + 2;
-    return (struct decimal){s + (here > middle || (here == middle && (s & 1))), k};
+    const bool below = lower <= 4 * (uint64_t)s, above = 4 * (uint64_t)s + 4 <= upper;
+    const bool nearer = (here & 3) + (s & 1) > 2; /* the one above; ties to even */
+    const uint32_t nearest = s + (below != above ? above : nearer);
+    return (struct decimal){shorter ? tens + tens_above : nearest, k + shorter};
 }
 
 /* floor(log10 x) + 1 for x > 0: from its bits, and one comparison. */
@@ -201,9 +199,9 @@ size_t number_write(float value, char *out)
     return put(sign, shortest(take_apart(bits & 0x7FFFFFFF)), out);
 }
 
-/* v / 10^exponent as a whole number below 10^10, and whether what is left of it
- * rounds up. False when the cut-off power leaves that in doubt. */
-static bool divide(struct binary v, int exponent, uint64_t *whole, bool *up)
+/* v / 10^exponent, rounded to a whole number of at most 9 digits. False when the
+ * cut-off power leaves in doubt which one that is. */
+static bool divide(struct binary v, int exponent, uint32_t *whole)
 {
     if (-exponent > POWER_MOST)
         return false;
@@ -212,15 +210,16 @@ static bool divide(struct binary v, int exponent, uint64_t *whole, bool *up)
     const uint128 product =
         (uint128)((uint64_t)v.significand << zeros) * power_significand(-exponent);
     const uint64_t high = (uint64_t)(product >> 64), low = (uint64_t)product;
-    const int shift = zeros - v.exponent - power_exponent(-exponent) - 1; /* 30 to 63 */
+    const int shift = zeros - v.exponent - power_exponent(-exponent) - 1; /* 32 to 63 */
 
     const uint64_t half = (uint64_t)1 << (shift - 1), rest = high & (2 * half - 1);
     const bool exact = power_is_exact(-exponent);
     if (!exact && rest < half && rest + 1 >= half)
         return false;
 
-    *whole = high >> shift;
-    *up = rest > half || (rest == half && (low != 0 || !exact || (*whole & 1)));
+    const uint64_t kept = high >> shift;
+    const bool beyond = (low != 0) | !exact | (kept & 1);
+    *whole = (uint32_t)(kept + ((rest > half) | ((rest == half) & beyond)));
     return true;
 }
 
@@ -238,24 +237,27 @@ static struct decimal round_slowly(float value, unsigned digits)
     return d;
 }
 
-/* v = c 2^q lies in [2^b, 2^(b+1)); 10^floor(log10 2^b) is the power of its first
- * digit, or the one below it. */
+/* floor(log10 v). With 2^b <= v < 2^(b+1) it is that of 2^b, or one more when the
+ * next power of ten is not above v. */
+static int decimal_exponent(struct binary v)
+{
+    const int zeros = __builtin_clz(v.significand) + 32;
+    const int b = v.exponent + 63 - zeros;
+    const int e = b * 1262611 >> 22;
+    const bool reached = ((uint64_t)v.significand << zeros) >= power_significand(e + 1);
+    return e + ((power_exponent(e + 1) == b) & reached);
+}
+
 static struct decimal rounded(float value, unsigned digits)
 {
     const struct binary v = take_apart(bits_of(value) & 0x7FFFFFFF);
-    const int b = v.exponent + 31 - __builtin_clz(v.significand);
-    const uint64_t above = ten_to[digits];
-    int exponent = (b * 1262611 >> 22) - (int)digits + 1;
-    uint64_t whole;
-    bool up;
-    if (!divide(v, exponent, &whole, &up) ||
-        (whole >= above && !divide(v, ++exponent, &whole, &up)))
+    const int exponent = decimal_exponent(v) - (int)digits + 1;
+    uint32_t whole;
+    if (!divide(v, exponent, &whole))
         return round_slowly(value, digits);
-
-    whole += up;
-    if (whole == above) /* 9.99 became 10.0 */
+    if (whole == ten_to[digits]) /* 9.99 became 10.0 */
         return (struct decimal){ten_to[digits - 1], exponent + 1};
-    return (struct decimal){(uint32_t)whole, exponent};
+    return (struct decimal){whole, exponent};
 }
 
 size_t number_write_digits(float value, unsigned digits, char *out)
