@@ -23,7 +23,9 @@ enum log_format { LOG_TEXT, LOG_JSON };
 
 /* May be called again at any time (SIGHUP). `fd` is borrowed, usually 2. Without
  * it: text on stderr, from LOG_INFO up. Sets SIGPIPE to be ignored, if nobody has
- * set anything else: a reader that left must not end the process. */
+ * set anything else: a reader that left must not end the process. A descriptor that
+ * is closed is opened on /dev/null, so that no socket gets its number and the log:
+ * call this before there are sockets. */
 void log_configure(int fd, enum log_format format, enum log_level least);
 
 /* One pair of a line. The key is ours: letters, digits, '_'. Values are escaped as

@@ -1,6 +1,7 @@
 #include "service/log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <poll.h>
 #include <pthread.h>
@@ -242,11 +243,25 @@ void log_event(enum log_level level, const char *event, const struct log_pair *p
     errno = saved;
 }
 
+/* The number of a closed descriptor is given to the next socket, and the log would be
+ * sent to a client. */
+static void hold_number(int fd)
+{
+    if (fd < 0 || fcntl(fd, F_GETFD) >= 0)
+        return;
+    int nowhere = open("/dev/null", O_WRONLY);
+    if (nowhere >= 0 && nowhere != fd) {
+        dup2(nowhere, fd);
+        close(nowhere);
+    }
+}
+
 void log_configure(int fd, enum log_format format, enum log_level least)
 {
     struct sigaction pipe;
     if (sigaction(SIGPIPE, NULL, &pipe) == 0 && pipe.sa_handler == SIG_DFL)
         signal(SIGPIPE, SIG_IGN);
+    hold_number(fd);
 
     atomic_store(&line_format, (int)format);
     atomic_store(&least_level, (int)least);

@@ -318,6 +318,28 @@ START_TEST(signals_do_not_draw_the_waiting_out)
 }
 END_TEST
 
+START_TEST(a_closed_descriptor_is_not_left_to_a_socket)
+{
+    int free_number = dup(STDERR_FILENO);
+    close(free_number);
+    log_configure(free_number, LOG_TEXT, LOG_INFO);
+    ck_assert_int_eq(pipe(ends), 0);
+    ck_assert_int_ne(ends[0], free_number);
+    ck_assert_int_ne(ends[1], free_number);
+    log_write(LOG_INFO, "e", LOG_I("i", 1));
+
+    /* Also when it is not the lowest that is free. */
+    log_configure(free_number + 100, LOG_TEXT, LOG_INFO);
+    ck_assert_int_ge(fcntl(free_number + 100, F_GETFD), 0);
+
+    log_configure(-1, LOG_TEXT, LOG_INFO);
+    log_write(LOG_INFO, "e", LOG_I("i", 1));
+    log_configure(ends[1], LOG_TEXT, LOG_INFO);
+    log_write(LOG_INFO, "e", LOG_I("i", 1));
+    ck_assert_ptr_nonnull(strstr(logged(), "event=log_lines_lost count=1\n"));
+}
+END_TEST
+
 TEST_PROGRAM("log", a_text_line_is_pairs, a_json_line_is_an_object,
              no_value_can_break_a_line_or_a_terminal, any_bytes_make_one_line_of_json,
              what_is_below_the_level_is_not_logged, a_pair_without_text_is_left_out,
@@ -326,4 +348,5 @@ TEST_PROGRAM("log", a_text_line_is_pairs, a_json_line_is_an_object,
              a_reader_that_stopped_costs_little_and_learns_what_it_missed,
              a_line_that_was_torn_is_ended_before_the_next,
              a_reader_that_left_does_not_end_the_process,
-             signals_do_not_draw_the_waiting_out)
+             signals_do_not_draw_the_waiting_out,
+             a_closed_descriptor_is_not_left_to_a_socket)
