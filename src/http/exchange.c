@@ -1,6 +1,7 @@
 #include "http/exchange.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -192,16 +193,8 @@ static enum MHD_Result take_head(struct exchange *x, const char *method,
     return refuse(x);
 }
 
-/* Doubles the room up to the limit; false when the body is beyond it. */
-static bool grow(struct exchange *x, size_t wanted)
+static bool grow(struct request *r, size_t wanted)
 {
-    struct request *r = &x->request;
-    uint64_t limit = exchange_site(x)->settings->body_limit;
-    r->must_close = wanted > limit;
-    if (r->must_close)
-        return error_set(&r->refusal, ERROR_TOO_LARGE, "",
-                         "the body has more than the %llu bytes allowed (body_limit)",
-                         (unsigned long long)limit);
     size_t room = 2 * r->body_room > wanted ? 2 * r->body_room : wanted;
     char *body = arena_alloc(&r->call.arena, room, 1, &r->refusal);
     if (!body)
@@ -212,20 +205,35 @@ static bool grow(struct exchange *x, size_t wanted)
     return true;
 }
 
+static bool keep_body(struct exchange *x, const char *data, size_t length)
+{
+    struct request *r = &x->request;
+    uint64_t limit = exchange_site(x)->settings->body_limit;
+    size_t sum = r->body_bytes + length;
+    r->must_close = sum > limit;
+    if (r->must_close)
+        return error_set(
+            &r->refusal, ERROR_TOO_LARGE, "",
+            "the body has more than the %" PRIu64 " bytes allowed (body_limit)", limit);
+    if (sum > r->body_room && !grow(r, sum))
+        return false;
+    memcpy(r->body + r->body_bytes, data, length);
+    return true;
+}
+
 /* What is refused on its way, or what nobody asked for, is read on and counted, so
- * that the refusal can be sent; but not for ever. */
+ * that the answer can be sent; but not for ever. */
 static enum MHD_Result take_body(struct exchange *x, const char *data, size_t *size)
 {
     struct request *r = &x->request;
-    size_t length = *size, sum = r->body_bytes + length;
+    size_t length = *size;
     *size = 0;
-    if (sum > 2 * exchange_site(x)->settings->body_limit)
+    if (r->body_bytes + length > 2 * exchange_site(x)->settings->body_limit)
         return MHD_NO;
 
-    bool keep = r->body && !r->refusal.code && (sum <= r->body_room || grow(x, sum));
-    if (keep)
-        memcpy(r->body + r->body_bytes, data, length);
-    r->body_bytes = sum;
+    if (r->body && !r->refusal.code && !keep_body(x, data, length))
+        r->body = NULL;
+    r->body_bytes += length;
     return MHD_YES;
 }
 

@@ -1,0 +1,710 @@
+#include "http/probe.h"
+#include "http/site_fixture.h"
+
+static struct fixture f;
+static const char *const no_flags[] = {NULL};
+
+#define ASSERT_STARTS(text, start)                                               \
+    ck_assert_msg(strncmp((text), (start), strlen(start)) == 0, "%s\nis not %s", \
+                  (text), (start))
+#define ASSERT_HAS(text, part) \
+    ck_assert_msg(strstr((text), (part)), "%s\nhas no %s", (text), (part))
+#define ASSERT_HAS_NOT(text, part) \
+    ck_assert_msg(!strstr((text), (part)), "%s\nhas %s", (text), (part))
+
+START_TEST(a_request_is_answered_by_the_pool)
+{
+    fixture_start(&f, no_flags);
+    const char *answer =
+        ask(&f, POST_HEAD "X-Request-Id: me.1\r\nContent-Length: 7\r\n\r\n"
+                          "{\"a\":1}");
+    ASSERT_STARTS(answer, "HTTP/1.1 200 ");
+    ASSERT_HAS(answer, "\r\nContent-Type: application/json\r\n");
+    ASSERT_HAS(answer, "\r\nX-Request-Id: me.1\r\n");
+    ASSERT_HAS(answer, "\r\nServer-Timing: parse;dur=0.000, queue;dur=0.000, ");
+    ASSERT_HAS(answer, "\r\nCache-Control: no-store\r\n");
+    ASSERT_HAS(answer, "\r\nVary: Accept\r\n");
+    ASSERT_HAS(answer, "\r\n\r\n{\"bytes\": 7}");
+    ASSERT_HAS_NOT(answer, "Connection:");
+    fixture_end(&f, false);
+}
+END_TEST
+
+#define JSON_7 POST_HEAD "Content-Length: 7\r\n"
+
+START_TEST(a_refusal_says_why)
+{
+    static const struct {
+        const char *request, *status, *type, *more;
+        bool closed;
+    } cases[] = {
+        {"GET / HTTP/1.1\r\nHost: a\r\n\r\n", "404", "not-found", "", false},
+        {"GET /v1/models HTTP/1.1\r\nHost: a\r\n\r\n", "404", "not-found", "", false},
+        {"GET //livez HTTP/1.1\r\nHost: a\r\n\r\n", "404", "not-found", "", false},
+        {"GET /../livez HTTP/1.1\r\nHost: a\r\n\r\n", "404", "not-found", "", false},
+        {"GET http://b/livez HTTP/1.1\r\nHost: a\r\n\r\n", "404", "not-found", "",
+         false},
+        {"GET /livez%00 HTTP/1.1\r\nHost: a\r\n\r\n", "400", "bad-request", "", false},
+        {"GET /%6civez HTTP/1.1\r\nHost: a\r\n\r\n", "400", "bad-request", "", false},
+        {"GET /%2e%2e%2flivez HTTP/1.1\r\nHost: a\r\n\r\n", "400", "bad-request", "",
+         false},
+        {"GET * HTTP/1.1\r\nHost: a\r\n\r\n", "400", "bad-request", "", false},
+        {"CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n", "400", "bad-request", "", false},
+        {"DELETE /livez HTTP/1.1\r\nHost: a\r\n\r\n", "405", "method-not-allowed",
+         "Allow: GET, HEAD, OPTIONS\r\n", false},
+        {"GET /v1/attention HTTP/1.1\r\nHost: a\r\n\r\n", "405", "method-not-allowed",
+         "Allow: POST, OPTIONS\r\n", false},
+        {"BREW /livez HTTP/1.1\r\nHost: a\r\n\r\n", "501", "not-implemented", "",
+         false},
+        {"get /livez HTTP/1.1\r\nHost: a\r\n\r\n", "501", "not-implemented", "", false},
+        {"GET /livez HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", "400", "bad-request", "",
+         true},
+        {"GET /livez HTTP/1.1\r\nHost: a\r\nA b: c\r\n\r\n", "400", "bad-request", "",
+         true},
+        {"GET /livez HTTP/1.1\r\nHost: a\r\nAccept: image/png\r\n\r\n", "406",
+         "not-acceptable", "the answer can be application/json", false},
+        {"GET /metrics/requests?limit=0 HTTP/1.1\r\nHost: a\r\n\r\n", "400",
+         "bad-request", "", false},
+        {"GET /metrics/requests?limit=65537 HTTP/1.1\r\nHost: a\r\n\r\n", "400",
+         "bad-request", "", false},
+        {"GET /metrics/requests?limit=1&x=2 HTTP/1.1\r\nHost: a\r\n\r\n", "400",
+         "bad-request", "", false},
+        {"POST /v1/attention HTTP/1.1\r\nHost: a\r\nContent-Type: "
+         "application/json\r\n\r\n",
+         "411", "length-required", "", false},
+        {"POST /v1/attention HTTP/1.1\r\nHost: a\r\nContent-Length: 7\r\n\r\n{\"a\":1}",
+         "415", "unsupported-media-type", "`curl --json`", true},
+        {"POST /v1/attention HTTP/1.1\r\nHost: a\r\nContent-Type: text/xml\r\n"
+         "Content-Length: 7\r\n\r\n{\"a\":1}",
+         "415", "unsupported-media-type", "", true},
+        {"POST /v1/attention HTTP/1.1\r\nHost: a\r\nContent-Length: 7\r\n"
+         "Content-Type: application/json; charset=latin1\r\n\r\n{\"a\":1}",
+         "415", "unsupported-media-type", "", true},
+        {JSON_7 "Content-Encoding: gzip\r\n\r\n{\"a\":1}", "415",
+         "unsupported-media-type", "Accept-Encoding: identity\r\n", true},
+        {JSON_7 "Accept: image/png\r\n\r\n{\"a\":1}", "406", "not-acceptable",
+         "application/json or text/plain", true},
+        {JSON_7 "Expect: tea\r\n\r\n{\"a\":1}", "417", "expectation-failed", "", true},
+        {JSON_7 "Content-Length: 7\r\n\r\n{\"a\":1}", "400", "bad-request", "", true},
+        {JSON_7 "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "400", "bad-request", "",
+         true},
+        {POST_HEAD "Transfer-Encoding: gzip\r\n\r\nabc", "501", "not-implemented", "",
+         true},
+        {POST_HEAD "Transfer-Encoding: gzip, chunked\r\n\r\nabc", "501",
+         "not-implemented", "", true},
+        {POST_HEAD "Content-Length: 2049\r\n\r\n", "413", "too-large",
+         "the body has 2049 bytes, at most 2048 are allowed (body_limit)", true},
+        {POST_HEAD "Content-Length: 18446744073709551615\r\n\r\n", "413", "too-large",
+         "", true},
+        {POST_HEAD "Content-Length: 9223372036854775808\r\n\r\n", "413", "too-large",
+         "", true},
+    };
+    static const char *const flags[] = {"--body-limit", "2KiB", NULL};
+    fixture_start(&f, flags);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        int fd = client_open(&f);
+        client_send(fd, cases[i].request);
+        const char *answer = client_hear(fd);
+        char line[32], type[64], status[16];
+        snprintf(line, sizeof line, "HTTP/1.1 %s ", cases[i].status);
+        snprintf(type, sizeof type, "{\"type\":\"urn:attentiond:problem:%s\"",
+                 cases[i].type);
+        snprintf(status, sizeof status, "\"status\":%s,", cases[i].status);
+        ck_assert_msg(strncmp(answer, line, strlen(line)) == 0, "%s\n-> %s",
+                      cases[i].request, answer);
+        ASSERT_HAS(answer, "\r\nContent-Type: application/problem+json\r\n");
+        ASSERT_HAS(answer, "\r\nX-Request-Id: ");
+        ASSERT_HAS(answer, type);
+        ASSERT_HAS(answer, status);
+        ASSERT_HAS(answer, cases[i].more);
+        ck_assert_msg(!strstr(answer, "Connection: close") == !cases[i].closed,
+                      "%s\n-> %s", cases[i].request, answer);
+        if (cases[i].closed)
+            ck_assert(client_is_closed(fd));
+        close(fd);
+    }
+    ck_assert_uint_eq(atomic_load(&f.site.service->taken), 0);
+    fixture_end(&f, false);
+}
+END_TEST
+
+START_TEST(a_head_has_a_limit)
+{
+    static const char *const flags[] = {"--header-limit", "1KiB", NULL};
+    fixture_start(&f, flags);
+    char head[4096];
+    snprintf(head, sizeof head, "GET /livez HTTP/1.1\r\nHost: a\r\nX: %01000d\r\n\r\n",
+             0);
+    const char *answer = ask(&f, head);
+    ASSERT_STARTS(answer, "HTTP/1.1 431 ");
+    ASSERT_HAS(answer, "(header_limit)");
+
+    strcpy(head, "GET /livez HTTP/1.1\r\nHost: a\r\n");
+    for (int i = 0; i < 64; i++)
+        strcat(head, "X: \r\n");
+    strcat(head, "\r\n");
+    ASSERT_STARTS(ask(&f, head), "HTTP/1.1 431 ");
+    fixture_end(&f, false);
+}
+END_TEST
+
+START_TEST(requests_on_one_connection_are_answered_in_order)
+{
+    fixture_start(&f, no_flags);
+    int fd = client_open(&f);
+    client_send(fd,
+                "GET /livez HTTP/1.1\r\nHost: a\r\nX-Request-Id: 1\r\n\r\n"
+                "GET /nothing HTTP/1.1\r\nHost: a\r\nX-Request-Id: 2\r\n\r\n" POST_HEAD
+                "X-Request-Id: 3\r\nContent-Length: 2\r\n\r\n{}"
+                "GET /livez HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n"
+                "X-Request-Id: 4\r\n\r\nabc"
+                "HEAD /livez HTTP/1.1\r\nHost: a\r\nX-Request-Id: 5\r\n\r\n");
+    static const char *const answers[][2] = {{"HTTP/1.1 200 ", "X-Request-Id: 1\r\n"},
+                                             {"HTTP/1.1 404 ", "X-Request-Id: 2\r\n"},
+                                             {"HTTP/1.1 200 ", "X-Request-Id: 3\r\n"},
+                                             {"HTTP/1.1 200 ", "X-Request-Id: 4\r\n"}};
+    for (size_t i = 0; i < 4; i++) {
+        const char *answer = client_hear(fd);
+        ASSERT_STARTS(answer, answers[i][0]);
+        ASSERT_HAS(answer, answers[i][1]);
+    }
+    ASSERT_HAS(client_hear_head_only(fd), "X-Request-Id: 5\r\n");
+    close(fd);
+    fixture_end(&f, false);
+}
+END_TEST
+
+START_TEST(a_request_may_come_byte_by_byte)
+{
+    fixture_start(&f, no_flags);
+    int fd = client_open(&f);
+    for (const char *p = POST_HEAD "Content-Length: 7\r\n\r\n{\"a\":1}"; *p; p++)
+        client_send_bytes(fd, p, 1);
+    ASSERT_HAS(client_hear(fd), "{\"bytes\": 7}");
+    close(fd);
+    fixture_end(&f, false);
+}
+END_TEST
+
+START_TEST(head_is_get_without_the_body)
+{
+    fixture_start(&f, no_flags);
+    int fd = client_open(&f);
+    client_send(fd, "HEAD /livez HTTP/1.1\r\nHost: a\r\n\r\n"
+                    "HEAD /nothing HTTP/1.1\r\nHost: a\r\n\r\n"
+                    "GET /livez HTTP/1.1\r\nHost: a\r\n\r\n");
+    const char *answer = client_hear_head_only(fd);
+    ASSERT_STARTS(answer, "HTTP/1.1 200 ");
+    ASSERT_HAS(answer, "Content-Length: 18\r\n");
+    ASSERT_STARTS(client_hear_head_only(fd), "HTTP/1.1 404 ");
+    ASSERT_HAS(client_hear(fd), "{\"status\":\"live\"}");
+    close(fd);
+    fixture_end(&f, false);
+}
+END_TEST
+
+START_TEST(options_tells_what_is_allowed)
+{
+    fixture_start(&f, no_flags);
+    const char *answer = ask(&f, "OPTIONS /v1/attention HTTP/1.1\r\nHost: a\r\n\r\n");
+    ASSERT_STARTS(answer, "HTTP/1.1 204 ");
+    ASSERT_HAS(answer, "\r\nAllow: POST, OPTIONS\r\n");
+    ASSERT_HAS(answer, "\r\nX-Request-Id: ");
+    ASSERT_STARTS(ask(&f, "OPTIONS /nothing HTTP/1.1\r\nHost: a\r\n\r\n"),
+                  "HTTP/1.1 404 ");
+    fixture_end(&f, false);
+}
+END_TEST
+
+START_TEST(a_refusal_is_sent_instead_of_100_continue)
+{
+    static const char *const flags[] = {"--body-limit", "2KiB", NULL};
+    fixture_start(&f, flags);
+    int fd = client_open(&f);
+    client_send(fd, POST_HEAD "Expect: 100-continue\r\nContent-Length: 2049\r\n\r\n");
+    ASSERT_STARTS(client_hear(fd), "HTTP/1.1 413 ");
+    ck_assert(client_is_closed(fd));
+    close(fd);
+
+    fd = client_open(&f);
+    client_send(fd, POST_HEAD "Expect: 100-continue\r\nContent-Length: 7\r\n\r\n");
+    ASSERT_STARTS(client_hear(fd), "HTTP/1.1 100 ");
+    client_send(fd, "{\"a\":1}");
+    ASSERT_HAS(client_hear(fd), "{\"bytes\": 7}");
+    close(fd);
+    fixture_end(&f, false);
+}
+END_TEST
+
+/* Sends `count` chunks of 1000 bytes and the end. */
+static void send_chunks(int fd, int count)
+{
+    char chunk[1100];
+    client_send(fd, POST_HEAD "Transfer-Encoding: chunked\r\n\r\n");
+    snprintf(chunk, sizeof chunk, "3e8;a=b\r\n%01000d\r\n", 0);
+    for (int i = 0; i < count; i++)
+        client_send(fd, chunk);
+    client_send(fd, "0\r\nContent-Length: 3\r\n\r\n");
+}
+
+START_TEST(a_chunked_body_may_be_as_long_as_any)
+{
+    static const char *const flags[] = {"--body-limit", "100000", NULL};
+    static const struct {
+        int chunks;
+        const char *status, *body;
+    } cases[] = {
+        {0, "HTTP/1.1 200 ", "{\"bytes\": 0}"},
+        {1, "HTTP/1.1 200 ", "{\"bytes\": 1000}"},
+        {100, "HTTP/1.1 200 ", "{\"bytes\": 100000}"},
+        {101, "HTTP/1.1 413 ", "too-large"},
+    };
+    fixture_start(&f, flags);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        int fd = client_open(&f);
+        send_chunks(fd, cases[i].chunks);
+        const char *answer = client_hear(fd);
+        ASSERT_STARTS(answer, cases[i].status);
+        ASSERT_HAS(answer, cases[i].body);
+        close(fd);
+    }
+    int fd = client_open(&f);
+    send_chunks(fd, 201);
+    ck_assert_str_eq(client_hear(fd), ""); /* cut */
+    close(fd);
+    fixture_end(&f, false);
+}
+END_TEST
+
+START_TEST(a_refusal_is_not_lost_while_the_client_still_sends)
+{
+    fixture_start(&f, no_flags);
+    enum { BODY = 8 << 20 };
+    char *body = calloc(1, BODY);
+    int fd = client_open(&f);
+    client_send(fd,
+                "POST /v1/attention HTTP/1.1\r\nHost: a\r\nContent-Type: text/xml\r\n"
+                "Content-Length: 8388608\r\n\r\n");
+    client_send_bytes(fd, body, BODY);
+    ASSERT_STARTS(client_hear(fd), "HTTP/1.1 415 ");
+    close(fd);
+    free(body);
+    fixture_end(&f, false);
+}
+END_TEST
+
+START_TEST(the_answer_has_the_form_that_is_accepted)
+{
+    fixture_start(&f, no_flags);
+    ASSERT_HAS(ask(&f, JSON_7 "Accept: text/plain\r\n\r\n{\"a\":1}"),
+               "Content-Type: text/plain; charset=utf-8\r\n");
+    ASSERT_HAS(
+        ask(&f, JSON_7 "Accept: text/plain;q=0.1\r\nAccept: */*\r\n\r\n{\"a\":1}"),
+        "Content-Type: application/json\r\n");
+    ASSERT_HAS(ask(&f, "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n"),
+               "Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n");
+    const char *modern = ask(&f, "GET /metrics HTTP/1.1\r\nHost: a\r\n"
+                                 "Accept: application/openmetrics-text\r\n\r\n");
+    ASSERT_HAS(modern, "Content-Type: application/openmetrics-text; version=1.0.0");
+    ASSERT_HAS(modern, "\n# EOF\n");
+    ASSERT_HAS(ask(&f, "GET /openapi.json HTTP/1.1\r\nHost: a\r\n\r\n"), "\"openapi\"");
+    ASSERT_HAS(ask(&f, "GET /openapi.yaml HTTP/1.1\r\nHost: a\r\n\r\n"), "\nopenapi: ");
+    ASSERT_HAS(ask(&f, "GET /v1/info HTTP/1.1\r\nHost: a\r\n\r\n"), "\"attentiond\"");
+    fixture_end(&f, false);
+}
+END_TEST
+
+START_TEST(an_id_that_is_not_clean_is_replaced)
+{
+    fixture_start(&f, no_flags);
+    const char *answer =
+        ask(&f, "GET /livez HTTP/1.1\r\nHost: a\r\nX-Request-Id: a\"b\r\n\r\n");
+    ASSERT_HAS(answer, "X-Request-Id: ");
+    ASSERT_HAS_NOT(answer, "a\"b");
+    fixture_end(&f, false);
+}
+END_TEST
+
+START_TEST(a_full_pool_is_said_at_once)
+{
+    fixture_start(&f, no_flags);
+    atomic_store(&f.site.service->full, true);
+    int fd = client_open(&f);
+    for (int i = 0; i < 2; i++) { /* the connection stays open */
+        client_send(fd, JSON_7 "\r\n{\"a\":1}");
+        const char *answer = client_hear(fd);
+        ASSERT_STARTS(answer, "HTTP/1.1 503 ");
+        ASSERT_HAS(answer, "\r\nRetry-After: 7\r\n");
+        ASSERT_HAS(answer, "problem:overloaded");
+    }
+    close(fd);
+    fixture_end(&f, false);
+}
+END_TEST
+
+START_TEST(spent_memory_is_said_before_the_body)
+{
+    static const char *const flags[] = {"--memory-limit", "1MiB", NULL};
+    fixture_start(&f, flags);
+    const char *answer =
+        ask(&f, POST_HEAD "Expect: 100-continue\r\nContent-Length: 2000000\r\n\r\n");
+    ASSERT_STARTS(answer, "HTTP/1.1 503 ");
+    ASSERT_HAS(answer, "problem:out-of-memory");
+    fixture_end(&f, false);
+}
+END_TEST
+
+START_TEST(the_work_of_a_client_that_left_is_cancelled)
+{
+    fixture_start(&f, no_flags);
+    atomic_store(&f.site.service->hold, true);
+    int polite = client_open(&f), reset = client_open(&f), stays = client_open(&f);
+    client_send(polite, JSON_7 "\r\n{\"a\":1}");
+    client_send(reset, JSON_7 "\r\n{\"a\":1}");
+    client_send(stays, JSON_7 "\r\n{\"a\":1}");
+    await(atomic_load(&f.site.service->taken) == 3);
+
+    struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+    setsockopt(reset, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    close(reset);
+    close(polite);
+    await(atomic_load(&f.site.service->cancelled) == 2);
+    await(atomic_load(&f.site.in_flight) == 1);
+
+    atomic_store(&f.site.service->hold, false);
+    ASSERT_STARTS(client_hear(stays), "HTTP/1.1 200 ");
+    ck_assert_uint_eq(atomic_load(&f.site.service->cancelled), 2);
+    ASSERT_HAS(ask(&f, "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n"),
+               "attentiond_requests_total{route=\"/v1/attention\",code=\"499\"} 2\n");
+    close(stays);
+    fixture_end(&f, false);
+}
+END_TEST
+
+START_TEST(a_client_that_only_stopped_sending_is_answered)
+{
+    fixture_start(&f, no_flags);
+    atomic_store(&f.site.service->hold, true);
+    int fd = client_open(&f);
+    client_send(fd, JSON_7 "\r\n{\"a\":1}");
+    shutdown(fd, SHUT_WR);
+    ASSERT_STARTS(client_hear(fd), "HTTP/1.1 100 "); /* are you there? */
+    atomic_store(&f.site.service->hold, false);
+    ASSERT_STARTS(client_hear(fd), "HTTP/1.1 200 ");
+    ck_assert(client_is_closed(fd));
+    close(fd);
+    fixture_end(&f, false);
+}
+END_TEST
+
+START_TEST(who_sends_too_slowly_is_cut)
+{
+    static const char *const flags[] = {"--header-timeout",
+                                        "150ms",
+                                        "--body-timeout",
+                                        "150ms",
+                                        "--idle-timeout",
+                                        "150ms",
+                                        NULL};
+    static const struct {
+        const char *request;
+        bool told;
+    } cases[] = {
+        {"", false},
+        {"GET /live", false},
+        {"GET /livez HTTP/1.1\r\nHost: a\r\nX: ", true},
+        {POST_HEAD "Content-Length: 7\r\n\r\n{\"a\"", true},
+        {POST_HEAD "Transfer-Encoding: chunked\r\n\r\n3\r\nabc", true},
+    };
+    fixture_start(&f, flags);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        int fd = client_open(&f);
+        client_send(fd, cases[i].request);
+        const char *answer = client_hear(fd);
+        if (cases[i].told) {
+            ASSERT_STARTS(answer, "HTTP/1.1 408 ");
+            ASSERT_HAS(answer, "problem:request-timeout");
+            ck_assert(client_is_closed(fd));
+        } else {
+            ck_assert_str_eq(answer, "");
+        }
+        close(fd);
+    }
+    /* A byte now and then does not help. */
+    int fd = client_open(&f);
+    client_send(fd, "GET /livez HTTP/1.1\r\nHost: a\r\n");
+    for (int i = 0; i < 10; i++) {
+        client_send(fd, "X: y\r\n");
+        nanosleep(&(struct timespec){0, 30000000}, NULL);
+    }
+    ASSERT_STARTS(client_hear(fd), "HTTP/1.1 408 ");
+    close(fd);
+
+    fd = client_open(&f); /* nor does one that rests between requests stay for ever */
+    client_send(fd, "GET /livez HTTP/1.1\r\nHost: a\r\n\r\n");
+    ASSERT_STARTS(client_hear(fd), "HTTP/1.1 200 ");
+    ck_assert(client_is_closed(fd));
+    close(fd);
+    fixture_end(&f, false);
+}
+END_TEST
+
+START_TEST(a_request_that_waits_in_the_pool_is_not_cut)
+{
+    static const char *const flags[] = {"--header-timeout",
+                                        "100ms",
+                                        "--body-timeout",
+                                        "100ms",
+                                        "--idle-timeout",
+                                        "100ms",
+                                        NULL};
+    fixture_start(&f, flags);
+    atomic_store(&f.site.service->hold, true);
+    int fd = client_open(&f);
+    client_send(fd, JSON_7 "\r\n{\"a\":1}");
+    nanosleep(&(struct timespec){0, 300000000}, NULL);
+    atomic_store(&f.site.service->hold, false);
+    ASSERT_STARTS(client_hear(fd), "HTTP/1.1 200 ");
+    close(fd);
+    fixture_end(&f, false);
+}
+END_TEST
+
+START_TEST(too_many_connections_are_told_so)
+{
+    static const char *const flags[] = {"--connection-limit", "4", NULL};
+    fixture_start(&f, flags);
+    int fds[4];
+    for (size_t i = 0; i < 4; i++) {
+        fds[i] = client_open(&f);
+        client_send(fds[i], "GET /livez HTTP/1.1\r\nHost: a\r\n\r\n");
+        ASSERT_STARTS(client_hear(fds[i]), "HTTP/1.1 200 ");
+    }
+    const char *answer = ask(&f, "GET /livez HTTP/1.1\r\nHost: a\r\n\r\n");
+    ASSERT_STARTS(answer, "HTTP/1.1 503 ");
+    ASSERT_HAS(answer, "\r\nRetry-After: 1\r\n");
+    ASSERT_HAS(answer, "(connection_limit)\"}\r\n");
+    close(fds[0]);
+    await(atomic_load(&f.site.connections) == 3);
+    ASSERT_STARTS(ask(&f, "GET /livez HTTP/1.1\r\nHost: a\r\n\r\n"), "HTTP/1.1 200 ");
+    for (size_t i = 1; i < 4; i++)
+        close(fds[i]);
+    fixture_end(&f, false);
+}
+END_TEST
+
+START_TEST(what_happened_is_counted_and_kept)
+{
+    fixture_start(&f, no_flags);
+    int fd = client_open(&f);
+    client_send(fd,
+                JSON_7 "traceparent: 00-0af7651916cd43dd8448eb211c80319c-"
+                       "b7ad6b7169203331-01\r\nX-Request-Id: kept\r\n\r\n{\"a\":1}");
+    client_hear(fd);
+    client_send(fd, "GET /a/b/c HTTP/1.1\r\nHost: a\r\n\r\n");
+    client_hear(fd);
+    client_send(fd, "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n");
+    const char *metrics = client_hear(fd);
+    ASSERT_HAS(metrics,
+               "\nattentiond_requests_total{route=\"/v1/attention\",code=\"200\"} 1\n");
+    ASSERT_HAS(metrics,
+               "\nattentiond_requests_total{route=\"other\",code=\"404\"} 1\n");
+    ASSERT_HAS(metrics, "\nattentiond_rejected_total{reason=\"not-found\"} 1\n");
+    ASSERT_HAS(metrics, "\nattentiond_in_flight_requests 1\n");
+
+    client_send(fd, "GET /metrics/requests?limit=3 HTTP/1.1\r\nHost: a\r\n\r\n");
+    const char *records = client_hear(fd);
+    const char *newest = strstr(records, "\"route\":\"/metrics\"");
+    const char *oldest = strstr(records, "\"id\":\"kept\"");
+    ck_assert_ptr_nonnull(newest);
+    ck_assert_ptr_nonnull(oldest);
+    ck_assert(newest < oldest);
+    ASSERT_HAS(records, "\"trace_id\":\"0af7651916cd43dd8448eb211c80319c\"");
+    ASSERT_HAS(records, "\"request_bytes\":7");
+    client_send(fd, "GET /metrics/requests?limit=1 HTTP/1.1\r\nHost: a\r\n\r\n");
+    ASSERT_HAS_NOT(client_hear(fd), "\"id\":\"kept\"");
+    close(fd);
+    fixture_end(&f, false);
+}
+END_TEST
+
+START_TEST(metrics_may_have_a_listener_of_their_own)
+{
+    static const char *const flags[] = {"--metrics-bind", "127.0.0.1", "--metrics-port",
+                                        "0", NULL};
+    fixture_start(&f, flags);
+    ASSERT_STARTS(ask(&f, "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n"), "HTTP/1.1 404 ");
+    int fd = client_open_address(server_metrics_address(f.server));
+    client_send(fd, "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n");
+    ASSERT_STARTS(client_hear(fd), "HTTP/1.1 200 ");
+    client_send(fd, "GET /livez HTTP/1.1\r\nHost: a\r\n\r\n");
+    ASSERT_STARTS(client_hear(fd), "HTTP/1.1 404 ");
+    close(fd);
+    fixture_end(&f, false);
+}
+END_TEST
+
+START_TEST(a_socket_file_works_and_is_removed)
+{
+    char bind[64];
+    snprintf(bind, sizeof bind, "unix:/tmp/attentiond-test-%d.sock", (int)getpid());
+    const char *const flags[] = {"--bind", bind, NULL};
+    char line[256];
+    for (int i = 0; i < 2; i++) {
+        fixture_start(&f, flags);
+        ck_assert_str_eq(server_address(f.server), bind);
+        ASSERT_HAS(ask(&f, JSON_7 "\r\n{\"a\":1}"), "{\"bytes\": 7}");
+        ck_assert_msg(probe(&f.settings, line, sizeof line), "%s", line);
+        atomic_store(&f.site.service->hold, true);
+        int fd = client_open(&f);
+        client_send(fd, JSON_7 "\r\n{\"a\":1}");
+        await(atomic_load(&f.site.service->taken) == 2);
+        close(fd);
+        await(atomic_load(&f.site.service->cancelled) == 1);
+        fixture_end(&f, false);
+        ck_assert_int_ne(access(bind + 5, F_OK), 0);
+    }
+    ck_assert(!probe(&f.settings, line, sizeof line));
+    ASSERT_HAS(line, "not ready: ");
+}
+END_TEST
+
+START_TEST(an_address_in_use_is_an_error)
+{
+    fixture_start(&f, no_flags);
+    struct settings taken = f.settings;
+    taken.port = (uint64_t)atoi(strchr(server_address(f.server), ':') + 1);
+    struct site other = {.settings = &taken, .metrics = f.site.metrics};
+    struct error e = {0};
+    ck_assert_ptr_null(server_new(&other, &e));
+    ASSERT_HAS(e.message, "cannot listen on 127.0.0.1");
+    fixture_end(&f, false);
+}
+END_TEST
+
+static void *drain_it(void *unused)
+{
+    (void)unused;
+    drain(f.server, &f.site, f.wake[0]);
+    return NULL;
+}
+
+static pthread_t start_drain(void)
+{
+    pthread_t thread;
+    fixture_stop_accepting(&f);
+    ck_assert_int_eq(pthread_create(&thread, NULL, drain_it, NULL), 0);
+    return thread;
+}
+
+START_TEST(a_drain_answers_what_was_accepted)
+{
+    fixture_start(&f, no_flags);
+    char address[64];
+    snprintf(address, sizeof address, "%s", server_address(f.server));
+    atomic_store(&f.site.service->hold, true);
+    int working = client_open(&f), sending = client_open(&f), idle = client_open(&f);
+    client_send(idle, "GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n");
+    ASSERT_STARTS(client_hear(idle), "HTTP/1.1 200 ");
+    client_send(working, JSON_7 "\r\n{\"a\":1}");
+    client_send(sending, POST_HEAD "Content-Length: 7\r\n\r\n{\"a\"");
+    await(atomic_load(&f.site.in_flight) == 2);
+
+    pthread_t drainer = start_drain();
+    await(atomic_load(&f.site.closing));
+    ck_assert_int_lt(client_open_address(address), 0);
+    client_send(idle, "GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n");
+    const char *answer = client_hear(idle);
+    ASSERT_STARTS(answer, "HTTP/1.1 503 ");
+    ASSERT_HAS(answer, "problem:shutting-down");
+    ASSERT_HAS(answer, "\r\nConnection: close\r\n");
+    ck_assert(client_is_closed(idle));
+
+    client_send(sending, ":1}");
+    atomic_store(&f.site.service->hold, false);
+    answer = client_hear(sending);
+    ASSERT_STARTS(answer, "HTTP/1.1 200 ");
+    ASSERT_HAS(answer, "\r\nConnection: close\r\n");
+    ASSERT_STARTS(client_hear(working), "HTTP/1.1 200 ");
+    pthread_join(drainer, NULL);
+    close(working);
+    close(sending);
+    close(idle);
+    fixture_end(&f, true);
+}
+END_TEST
+
+START_TEST(while_it_is_announced_a_drain_goes_on_serving)
+{
+    static const char *const flags[] = {"--drain-delay", "400ms", NULL};
+    fixture_start(&f, flags);
+    pthread_t drainer = start_drain();
+    await(atomic_load(&f.site.draining));
+    const char *answer = ask(&f, "GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n");
+    ASSERT_STARTS(answer, "HTTP/1.1 503 ");
+    ASSERT_HAS(answer, "\r\nRetry-After: 1\r\n");
+    ASSERT_STARTS(ask(&f, "GET /livez HTTP/1.1\r\nHost: a\r\n\r\n"), "HTTP/1.1 200 ");
+    ASSERT_STARTS(ask(&f, JSON_7 "\r\n{\"a\":1}"), "HTTP/1.1 200 ");
+    ASSERT_HAS(ask(&f, "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n"),
+               "\nattentiond_draining 1\n");
+    pthread_join(drainer, NULL);
+    fixture_end(&f, true);
+}
+END_TEST
+
+START_TEST(what_a_drain_cannot_finish_is_refused)
+{
+    static const char *const flags[] = {"--drain-timeout", "200ms", NULL};
+    fixture_start(&f, flags);
+    atomic_store(&f.site.service->hold, true);
+    int fd = client_open(&f), late = client_open(&f);
+    client_send(fd, JSON_7 "\r\n{\"a\":1}");
+    client_send(late, POST_HEAD "Content-Length: 7\r\n\r\n{\"a\"");
+    await(atomic_load(&f.site.in_flight) == 2);
+    pthread_t drainer = start_drain();
+    const char *answer = client_hear(fd);
+    ASSERT_STARTS(answer, "HTTP/1.1 503 ");
+    ASSERT_HAS(answer, "problem:shutting-down");
+    client_send(late, ":1}");
+    ASSERT_STARTS(client_hear(late), "HTTP/1.1 503 ");
+    pthread_join(drainer, NULL);
+    close(fd);
+    close(late);
+    fixture_end(&f, true);
+}
+END_TEST
+
+START_TEST(a_second_signal_ends_a_drain)
+{
+    static const char *const flags[] = {"--drain-delay", "1min", "--drain-timeout",
+                                        "1min", NULL};
+    fixture_start(&f, flags);
+    atomic_store(&f.site.service->hold, true);
+    int fd = client_open(&f);
+    client_send(fd, JSON_7 "\r\n{\"a\":1}");
+    await(atomic_load(&f.site.in_flight) == 1);
+    pthread_t drainer = start_drain();
+    await(atomic_load(&f.site.draining));
+    ck_assert_int_eq(write(f.wake[1], "x", 1), 1);
+    ASSERT_STARTS(client_hear(fd), "HTTP/1.1 503 ");
+    pthread_join(drainer, NULL);
+    close(fd);
+    fixture_end(&f, true);
+}
+END_TEST
+
+TEST_PROGRAM(
+    "server", a_request_is_answered_by_the_pool, a_refusal_says_why, a_head_has_a_limit,
+    requests_on_one_connection_are_answered_in_order, a_request_may_come_byte_by_byte,
+    head_is_get_without_the_body, options_tells_what_is_allowed,
+    a_refusal_is_sent_instead_of_100_continue, a_chunked_body_may_be_as_long_as_any,
+    a_refusal_is_not_lost_while_the_client_still_sends,
+    the_answer_has_the_form_that_is_accepted, an_id_that_is_not_clean_is_replaced,
+    a_full_pool_is_said_at_once, spent_memory_is_said_before_the_body,
+    the_work_of_a_client_that_left_is_cancelled,
+    a_client_that_only_stopped_sending_is_answered, who_sends_too_slowly_is_cut,
+    a_request_that_waits_in_the_pool_is_not_cut, too_many_connections_are_told_so,
+    what_happened_is_counted_and_kept, metrics_may_have_a_listener_of_their_own,
+    a_socket_file_works_and_is_removed, an_address_in_use_is_an_error,
+    a_drain_answers_what_was_accepted, while_it_is_announced_a_drain_goes_on_serving,
+    what_a_drain_cannot_finish_is_refused, a_second_signal_ends_a_drain)
