@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "service/clock.h"
@@ -165,6 +166,26 @@ START_TEST(a_picture_is_drawn_on_request)
     ck_assert_uint_gt(v.call.answer_bytes, 9);
     ck_assert_ptr_null(strstr(v.answer, "\"outputs\""));
     visit_free(&v);
+    end(s);
+}
+END_TEST
+
+START_TEST(an_answer_over_its_limit_is_refused_in_either_form)
+{
+    struct attention_service_options o = defaults(1);
+    o.limits.answer_limit = 100;
+    struct attention_service *s = service(&o);
+    static const enum answer_form forms[] = {ANSWER_JSON, ANSWER_TEXT};
+    for (size_t i = 0; i < 2; i++) {
+        struct visit v;
+        visit_init(&v, worked_example);
+        v.call.form = forms[i];
+        visit_submit(s, &v);
+        visit_wait(&v);
+        ck_assert_int_eq(v.call.error.code, ERROR_TOO_LARGE);
+        ck_assert_ptr_nonnull(strstr(v.call.error.message, "(answer_limit)"));
+        visit_free(&v);
+    }
     end(s);
 }
 END_TEST
@@ -633,8 +654,25 @@ START_TEST(what_was_computed_is_counted)
 }
 END_TEST
 
+START_TEST(a_service_without_its_threads_does_not_start)
+{
+#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
+    puts("skipped: a sanitizer needs more address space than the test leaves");
+#else
+    struct attention_service_options o = defaults(256);
+    const struct rlimit room = {512 << 20, 512 << 20}; /* of stacks, 8 MiB each */
+    struct error e = {0};
+    ck_assert_int_eq(setrlimit(RLIMIT_AS, &room), 0);
+    ck_assert_ptr_null(attention_service_new(&o, &e));
+    ck_assert_int_eq(e.code, ERROR_OUT_OF_MEMORY);
+    ck_assert_ptr_nonnull(strstr(e.message, "(workers)"));
+#endif
+}
+END_TEST
+
 TEST_PROGRAM("attention_service", the_worked_example_is_answered,
              a_picture_is_drawn_on_request,
+             an_answer_over_its_limit_is_refused_in_either_form,
              an_answer_is_the_same_with_1_2_and_7_workers_alone_and_in_a_crowd,
              a_wrong_request_is_refused_and_the_next_one_answered,
              of_many_tasks_that_fail_the_first_is_told_of,
@@ -643,4 +681,5 @@ TEST_PROGRAM("attention_service", the_worked_example_is_answered,
              a_full_queue_gives_the_call_back_at_once,
              what_a_drain_cannot_finish_is_told_so,
              a_drain_in_the_middle_gives_every_accepted_call_back_once,
-             every_small_budget_is_refused_or_enough, what_was_computed_is_counted)
+             every_small_budget_is_refused_or_enough, what_was_computed_is_counted,
+             a_service_without_its_threads_does_not_start)
