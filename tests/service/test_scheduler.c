@@ -1,10 +1,12 @@
 #include "service/scheduler.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/resource.h>
+#include <time.h>
 
 #include "service/clock.h"
 #include "support/test.h"
@@ -303,7 +305,7 @@ START_TEST(a_running_job_is_stopped_between_tasks)
         int64_t time_ns;
         enum error_code why;
     } cases[] = {{leave_at_10, 60 * NS_PER_S, ERROR_CANCELLED},
-                 {outlast_the_deadline_at_10, 50 * NS_PER_MS, ERROR_DEADLINE},
+                 {outlast_the_deadline_at_10, 100 * NS_PER_MS, ERROR_DEADLINE},
                  {stop_at_10, 60 * NS_PER_S, ERROR_INVALID_INPUT}};
 
     for (size_t i = 0; i < 3; i++) {
@@ -317,7 +319,9 @@ START_TEST(a_running_job_is_stopped_between_tasks)
         settle(s);
         ck_assert_int_eq(t.why, cases[i].why);
         ck_assert_int_eq(t.finished, 1);
-        ck_assert_uint_eq(t.ran, 11);
+        /* On a busy machine the deadline may come before the tenth task does. */
+        ck_assert_uint_le(t.ran, 11);
+        ck_assert(t.ran == 11 || t.why == ERROR_DEADLINE);
         scheduler_delete(s);
     }
 }
@@ -465,9 +469,11 @@ START_TEST(a_closed_scheduler_refuses_and_finishes_what_it_has)
 }
 END_TEST
 
+/* Long after the drain, even on a busy machine, has found that its time is over. */
 static void *post_after_a_while(void *hold)
 {
-    outlast_the_sweep();
+    const struct timespec pause = {.tv_nsec = 200 * NS_PER_MS};
+    nanosleep(&pause, NULL);
     sem_post(hold);
     return NULL;
 }
