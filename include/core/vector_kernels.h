@@ -50,8 +50,9 @@ struct vector_kernels {
     /* x[j] = exp(x[j] - max) 2^-shrink; returns their sum. n padded; max finite and
      * no x above it; shrink from 0 to 24. The relative error of one is at most
      * 2^-22 + (max - x[j]) 2^-23; what would be below 2^-125 is 0, and so is
-     * exp(-INFINITY). A NaN stays one. */
-    float (*exponentials)(float *x, size_t n, float max, int shrink);
+     * exp(-INFINITY). A NaN stays one. Meanwhile the n numbers from `next` on, which
+     * need not exist, are brought near. */
+    float (*exponentials)(float *x, size_t n, float max, int shrink, const float *next);
 
     /* to[j] = factor from[j]; returns whether all are finite. Any n. */
     bool (*scale)(float *to, const float *from, size_t n, float factor);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "core/attention.h"
+#include "core/transpose.h"
 #include "core/vector_kernels.h"
 
 enum {
@@ -30,6 +31,12 @@ static size_t padded(size_t n)
 static size_t divided_up(size_t n, size_t by)
 {
     return (n + by - 1) / by;
+}
+
+static void fill(float *x, size_t from, size_t to, float number)
+{
+    for (size_t j = from; j < to; j++)
+        x[j] = number;
 }
 
 /* Packed, a key head is [S/64] panels [dk][64] of keys, then [dv/64] panels [S][64]
@@ -71,9 +78,9 @@ static void pack_keys(const struct attention *a, size_t g, size_t first, float *
 {
     size_t width = panel_width(a->S, first), keys = least(a->S - first, TILE_WIDTH);
     const float *key = a->key.data + g * a->key.head_stride + first * a->key.row_stride;
-    for (size_t j = 0; j < width; j++)
-        for (size_t c = 0; c < a->dk; c++)
-            panel[c * width + j] = j < keys ? key[j * a->key.row_stride + c] : 0.0f;
+    transpose(panel, width, key, a->key.row_stride, keys, a->dk);
+    for (size_t c = 0; c < a->dk; c++)
+        fill(panel + c * width, keys, width, 0.0f);
 }
 
 /* panel[j][c] = value[j][first + c], and 0 beyond the last column, for some keys. */
@@ -86,8 +93,7 @@ static void pack_values(const struct attention *a, size_t g, size_t first, size_
     for (size_t j = from; j < to; j++) {
         memcpy(panel + j * width, value + j * a->value.row_stride,
                columns * sizeof(float));
-        for (size_t c = columns; c < width; c++)
-            panel[j * width + c] = 0.0f;
+        fill(panel + j * width, columns, width, 0.0f);
     }
 }
 
@@ -259,12 +265,6 @@ static bool mask_scores(const struct block *b, size_t h, size_t i, float *scores
     return n > 0;
 }
 
-static void fill(float *x, size_t from, size_t to, float number)
-{
-    for (size_t j = from; j < to; j++)
-        x[j] = number;
-}
-
 /* max + log(2^shrink sum); -INFINITY for an empty row. */
 static float log_sum(float max, float sum, int shrink)
 {
@@ -282,7 +282,8 @@ static bool softmax_row(struct block *b, size_t h, size_t i)
     if (mask_scores(b, h, i, scores)) {
         fill(scores, n, padded(n), -INFINITY);
         max = b->vector->maximum(scores, padded(n));
-        sum = b->vector->exponentials(scores, padded(n), max, b->shrink);
+        sum = b->vector->exponentials(scores, padded(n), max, b->shrink,
+                                      scores + b->stride);
         if (!isfinite(max) || !isfinite(sum))
             return false;
         fill(scores, padded(n), end, 0.0f);

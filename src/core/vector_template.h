@@ -13,12 +13,16 @@ typedef float lanes __attribute__((vector_size(4 * LANES)));
 typedef int32_t int_lanes __attribute__((vector_size(4 * LANES)));
 typedef uint8_t byte_lanes __attribute__((vector_size(LANES)));
 
-enum { VECTORS = VECTOR_PAD / LANES };
+/* Independent chains of a sum or maximum: in one, each would wait for the one before.
+ */
+enum { CHAINS = 64 / LANES };
 
 #if defined __clang__
-#define UNROLL _Pragma("clang loop unroll(full)")
+#define UNROLL      _Pragma("clang loop unroll(full)")
+#define UNROLL_SOME _Pragma("clang loop unroll_count(4)")
 #else
-#define UNROLL _Pragma("GCC unroll 8")
+#define UNROLL      _Pragma("GCC unroll 16")
+#define UNROLL_SOME _Pragma("GCC unroll 8")
 #endif
 #define INLINE TARGET static inline __attribute__((always_inline))
 
@@ -58,10 +62,10 @@ INLINE void tile(const struct tile_product *p, size_t column, const size_t vecto
         UNROLL for (size_t v = 0; v < vectors; v++) sum[i][v] = (lanes){0};
 
     const float *a = p->a, *b = p->b + column;
-    for (size_t k = 0; k < p->depth; k++, b += p->width)
+    UNROLL_SOME for (size_t k = 0; k < p->depth; k++, b += p->width)
         UNROLL for (size_t i = 0; i < TILE_ROWS; i++)
             UNROLL for (size_t v = 0; v < vectors; v++) sum[i][v] +=
-            a[i * p->a_stride + k] * load(b + v * LANES);
+        a[i * p->a_stride + k] * load(b + v * LANES);
 
     float *c = p->c + column;
     const float factor = p->factor;
@@ -137,24 +141,26 @@ TARGET static bool hide(float *x, const uint8_t *allowed, size_t n)
 
 TARGET static float maximum(const float *x, size_t n)
 {
-    lanes most[VECTORS];
-    for (size_t v = 0; v < VECTORS; v++)
-        most[v] = all(-INFINITY);
-    for (size_t j = 0; j < n; j += VECTOR_PAD)
-        for (size_t v = 0; v < VECTORS; v++) {
-            lanes y = load(x + j + v * LANES);
-            most[v] = LARGER(y, most[v]);
-        }
+    lanes most[CHAINS];
+    UNROLL for (size_t v = 0; v < CHAINS; v++) most[v] = all(-INFINITY);
+    size_t j = 0;
+    for (; j + 64 <= n; j += 64)
+        UNROLL for (size_t v = 0; v < CHAINS; v++) most[v] =
+            LARGER(load(x + j + v * LANES), most[v]);
+    for (; j < n; j += LANES)
+        most[0] = LARGER(load(x + j), most[0]);
+    for (size_t v = 1; v < CHAINS; v++)
+        most[0] = LARGER(most[v], most[0]);
+
     float max = -INFINITY;
-    for (size_t v = 0; v < VECTORS; v++)
-        for (size_t l = 0; l < LANES; l++)
-            max = most[v][l] > max ? most[v][l] : max;
+    for (size_t l = 0; l < LANES; l++)
+        max = most[0][l] > max ? most[0][l] : max;
     return max;
 }
 
 /* e^x = 2^n 2^r with t = x/ln 2, n the whole number nearest to it and r = t - n. Adding
  * 1.5 2^23 rounds to n and leaves it in the low bits, where a shift makes them the
- * exponent of 2^(n - 1 - shrink); the polynomial of degree 6 is twice 2^r, to 2^-25.9,
+ * exponent of 2^(n - 1 - shrink); the polynomial of degree 5 is twice 2^r, to 2^-23.1,
  * so that the smallest result is not a denormal number, which would be slow to go on
  * with. At `least` the exponent's bits are 0, and so is the result. */
 INLINE lanes exponential(lanes x, int shrink)
@@ -164,28 +170,38 @@ INLINE lanes exponential(lanes x, int shrink)
     x = LARGER(least, x); /* in this order a NaN stays one */
     lanes shifted = x * 0x1.715476p+0f + round;
     lanes r = x * 0x1.715476p+0f - (shifted - round);
-    lanes p = 0x1.41fbacp-12f * r + 0x1.5f3e6ap-9f;
-    p = p * r + 0x1.3b2d4ep-6f;
-    p = p * r + 0x1.c6aee8p-4f;
-    p = p * r + 0x1.ebfbdcp-2f;
-    p = p * r + 0x1.62e430p+0f;
+    lanes p = 0x1.5bb9f0p-9f * r + 0x1.3ceaa0p-6f;
+    p = p * r + 0x1.c6b754p-4f;
+    p = p * r + 0x1.ebf9bcp-2f;
+    p = p * r + 0x1.62e42ap+0f;
     p = p * r + 2.0f;
     return p * (lanes)((int_lanes)shifted << 23);
 }
 
-TARGET static float exponentials(float *x, size_t n, float max, int shrink)
+TARGET static float exponentials(float *x, size_t n, float max, int shrink,
+                                 const float *next)
 {
-    lanes sum[VECTORS] = {0};
-    for (size_t j = 0; j < n; j += VECTOR_PAD)
-        for (size_t v = 0; v < VECTORS; v++) {
+    lanes sum[CHAINS] = {0};
+    size_t j = 0;
+    for (; j + 64 <= n; j += 64)
+        UNROLL for (size_t v = 0; v < CHAINS; v++)
+        {
             lanes y = exponential(load(x + j + v * LANES) - max, shrink);
+            if (v * LANES % VECTOR_PAD == 0)
+                __builtin_prefetch(next + j + v * LANES);
             store(x + j + v * LANES, y);
             sum[v] += y;
         }
+    for (; j < n; j += LANES) {
+        lanes y = exponential(load(x + j) - max, shrink);
+        store(x + j, y);
+        sum[0] += y;
+    }
     float total = 0;
-    for (size_t v = 0; v < VECTORS; v++)
-        for (size_t l = 0; l < LANES; l++)
-            total += sum[v][l];
+    for (size_t v = 1; v < CHAINS; v++)
+        sum[0] += sum[v];
+    for (size_t l = 0; l < LANES; l++)
+        total += sum[0][l];
     return total;
 }
 
