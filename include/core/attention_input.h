@@ -58,7 +58,7 @@ struct attention_input {
 /* Ceilings on one request; the settings of the same names. */
 struct attention_limits {
     size_t max_batch, max_tokens, max_width, max_heads;
-    size_t max_map_numbers; /* H T S, summed over the batch */
+    size_t max_map_numbers; /* in all maps answered, summed over the batch */
     size_t answer_limit;    /* bytes of the answer, predicted */
 };
 
