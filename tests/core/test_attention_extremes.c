@@ -1,0 +1,173 @@
+/* Problems at the edges of what is allowed, whose answers are known without computing:
+ * every kernel must find them. */
+#include <float.h>
+
+#include "core/attention.h"
+#include "support/kernels.h"
+#include "support/test.h"
+
+/* Runs all packs and tiles on this thread. */
+static bool run(const struct attention_kernel *kernel, const struct attention *a)
+{
+    size_t packed_bytes = (kernel->packed_bytes(a) | 63) + 1;
+    size_t scratch_bytes = (kernel->scratch_bytes(a) | 63) + 1;
+    void *packed = aligned_alloc(64, packed_bytes);
+    void *scratch = aligned_alloc(64, scratch_bytes);
+    memset(packed, 0xFF, packed_bytes); /* NaN: unset */
+    memset(scratch, 0xFF, scratch_bytes);
+    bool finite = true;
+    for (size_t i = 0; i < kernel->packs(a); i++)
+        kernel->pack(a, i, packed);
+    for (size_t i = 0; i < kernel->tiles(a); i++)
+        finite &= kernel->run(a, packed, i, scratch);
+    free(packed);
+    free(scratch);
+    return finite;
+}
+
+START_TEST(one_query_and_two_keys_as_large_as_float32_has_them)
+{
+    const float inf = INFINITY;
+    const struct {
+        float query, key[2], value[2], scale;
+        const float *bias;
+        float weight[2], out, lse;
+    } rows[] = {
+        /* Equal scores. */
+        {0, {1, 1}, {FLT_MAX, FLT_MAX}, 1, NULL, {0.5f, 0.5f}, FLT_MAX, logf(2)},
+        {0, {1, 1}, {-FLT_MAX, -FLT_MAX}, 1, NULL, {0.5f, 0.5f}, -FLT_MAX, logf(2)},
+        {3e38f, {1, 1}, {0, 4}, 0, NULL, {0.5f, 0.5f}, 2, logf(2)},
+        {3e38f, {1, 1}, {0, 4}, 1, NULL, {0.5f, 0.5f}, 2, 3e38f},
+        {-3e38f, {1, 1}, {0, 4}, 1, NULL, {0.5f, 0.5f}, 2, -3e38f},
+        /* One wins by more than float32 can say. */
+        {3e38f, {1, -1}, {7, FLT_MAX}, 1, NULL, {1, 0}, 7, 3e38f},
+        {3e38f, {1, -1}, {FLT_MAX, 7}, -1, NULL, {0, 1}, 7, 3e38f},
+        {0, {1, 1}, {5, 6}, 1, (const float[]){3.4e38f, -3.4e38f}, {1, 0}, 5, 3.4e38f},
+        {0,
+         {1, 1},
+         {5, 7},
+         1,
+         (const float[]){-3.4e38f, -3.4e38f},
+         {0.5f, 0.5f},
+         6,
+         -3.4e38f},
+        {3e38f,
+         {-1, 1},
+         {5, 6},
+         1,
+         (const float[]){-3.4e38f, -3.4e38f},
+         {0, 1},
+         6,
+         -4e37f},
+        /* Masked, or the only one left. */
+        {0,
+         {1, 1},
+         {FLT_MAX, 6},
+         1,
+         (const float[]){-inf, -3.4e38f},
+         {0, 1},
+         6,
+         -3.4e38f},
+        {3e38f, {3e38f, 0}, {FLT_MAX, 6}, 1, (const float[]){-inf, 2}, {0, 1}, 6, 2},
+        {0,
+         {1, 1},
+         {FLT_MAX, FLT_MAX},
+         1,
+         (const float[]){-inf, -inf},
+         {0, 0},
+         0,
+         -inf},
+    };
+    for (size_t n = 0; n < sizeof rows / sizeof *rows * KERNELS; n++) {
+        size_t i = n / KERNELS;
+        float weight[2], mean[2], out, lse;
+        const struct attention a = {
+            .H = 1,
+            .G = 1,
+            .T = 1,
+            .S = 2,
+            .dk = 1,
+            .dv = 1,
+            .query = {&rows[i].query, 1, 1},
+            .key = {rows[i].key, 2, 1},
+            .value = {rows[i].value, 2, 1},
+            .scale = rows[i].scale,
+            .mask = {.bias = rows[i].bias, .column_stride = 1, .columns = 2},
+            .out = &out,
+            .out_head_stride = 1,
+            .out_row_stride = 1,
+            .lse = &lse,
+            .mean_map = mean,
+            .maps = weight,
+            .map_heads = (const size_t[]){0},
+            .map_head_count = 1};
+        ck_assert_msg(run(kernels[n % KERNELS], &a), "row %zu is not finite", i);
+        for (size_t j = 0; j < 2; j++) {
+            ck_assert_close(weight[j], rows[i].weight[j], 1e-6, 0);
+            ck_assert_close(mean[j], rows[i].weight[j], 1e-6, 0);
+        }
+        ck_assert_close(out, rows[i].out, 1e-6, 0);
+        ck_assert_msg(lse == rows[i].lse || fabsf(lse / rows[i].lse - 1) < 1e-6f,
+                      "row %zu: lse is %.9g, want %.9g", i, (double)lse,
+                      (double)rows[i].lse);
+    }
+}
+END_TEST
+
+START_TEST(a_narrow_mask_a_negative_offset_and_shared_key_heads_meet)
+{
+    /* 4 heads on 2 key heads, 5 queries that end on the last of 3 keys, the mask
+     * knows 2 keys. All scores are equal, so a row's weights are 1 / the keys seen. */
+    enum { H = 4, G = 2, T = 5, S = 3 };
+    static const float zeros[H * T], value[G * S] = {1, 2, 9, 10, 20, 90};
+    static const uint8_t allowed[2] = {1, 1};
+    static const size_t seen[T] = {0, 0, 1, 2, 2}, heads[2] = {3, 1};
+    for (size_t k = 0; k < KERNELS; k++) {
+        float out[H * T], lse[H * T], mean[T * S], maps[2 * T * S];
+        const struct attention a = {
+            .H = H,
+            .G = G,
+            .T = T,
+            .S = S,
+            .dk = 1,
+            .dv = 1,
+            .query = {zeros, T, 1},
+            .key = {zeros, S, 1},
+            .value = {value, S, 1},
+            .scale = 1,
+            .causal = true,
+            .offset = S - T,
+            .mask = {.allowed = allowed, .column_stride = 1, .columns = 2},
+            .out = out,
+            .out_head_stride = 1,
+            .out_row_stride = H,
+            .lse = lse,
+            .mean_map = mean,
+            .maps = maps,
+            .map_heads = heads,
+            .map_head_count = 2};
+        ck_assert(run(kernels[k], &a));
+        for (size_t i = 0; i < T; i++) {
+            for (size_t h = 0; h < H; h++) {
+                const float *v = value + h / 2 * S;
+                double want = seen[i] == 0   ? 0
+                              : seen[i] == 1 ? (double)v[0]
+                                             : ((double)v[0] + (double)v[1]) / 2;
+                ck_assert_close(out[i * H + h], want, 1e-6, 0);
+                ck_assert(
+                    seen[i] ? fabs((double)lse[h * T + i] - log((double)seen[i])) < 1e-6
+                            : lse[h * T + i] == -INFINITY);
+            }
+            for (size_t j = 0; j < S; j++) {
+                double want = j < seen[i] ? 1 / (double)seen[i] : 0;
+                ck_assert_close(mean[i * S + j], want, 1e-6, 0);
+                ck_assert_close(maps[i * S + j], want, 1e-6, 0);
+                ck_assert_close(maps[(T + i) * S + j], want, 1e-6, 0);
+            }
+        }
+    }
+}
+END_TEST
+
+TEST_PROGRAM("attention_extremes", one_query_and_two_keys_as_large_as_float32_has_them,
+             a_narrow_mask_a_negative_offset_and_shared_key_heads_meet)
