@@ -1,4 +1,6 @@
 /* 16 registers of 8 floats: a tile of 6 x 16 takes 12, a row of b 2. */
+#include "core/vector_kernels.h"
+
 #if defined __x86_64__
 #include <immintrin.h>
 

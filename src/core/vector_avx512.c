@@ -1,4 +1,6 @@
 /* 32 registers of 16 floats: a tile of 6 x 64 takes 24, a row of b 4. */
+#include "core/vector_kernels.h"
+
 #if defined __x86_64__
 #include <immintrin.h>
 
