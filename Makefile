@@ -4,7 +4,7 @@ VERSION := 0.1.0
 PREFIX  ?= /usr/local
 Q       := $(if $(V),,@)# V=1 shows the commands
 
-MODE  ?= release#  release | debug | clang | asan | tsan | coverage: each has its own build folder
+MODE  ?= release#  release | debug | clang | asan | tsan | fuzz | coverage: each has its own build folder
 BUILD := build/$(MODE)
 PKGS  := libmicrohttpd jansson openblas
 
@@ -27,6 +27,7 @@ FLAGS_clang    := $(FLAGS_release)
 FLAGS_debug    := -O0
 FLAGS_asan     := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 FLAGS_tsan     := -O1 -fno-omit-frame-pointer -fsanitize=thread
+FLAGS_fuzz     := -O1 -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 FLAGS_coverage := -O0 --coverage
 CFLAGS  += $(FLAGS_$(MODE)) $(if $(WERROR),-Werror)
 LDFLAGS += $(filter -fsanitize% --coverage,$(FLAGS_$(MODE)))
@@ -40,9 +41,10 @@ TESTS    := $(wildcard tests/base/test_*.c tests/core/test_*.c tests/codec/test_
 OBJECTS  := $(MODULES:%.c=$(BUILD)/%.o)
 SUPPORT  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/support/*.c))
 PROGRAMS := $(TESTS:%.c=$(BUILD)/%)
+FUZZERS  := $(patsubst %.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 
 .PHONY: all config demo test run install unit api openapi asan tsan layers format lint coverage \
-        bench-codec bench-http container clean help
+        fuzz bench-codec bench-http container clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -107,6 +109,10 @@ coverage: ## run the unit tests and print which lines they reach
 	@$(MAKE) --no-print-directory unit MODE=coverage
 	gcovr --root . --filter src/ --exclude-unreachable-branches --print-summary build/coverage
 
+fuzz: ## libFuzzer (clang) on every decoder, each for FUZZ_SECONDS=10
+	@$(MAKE) --no-print-directory MODE=fuzz CC=clang $(FUZZERS)
+	@tests/fuzz/run.sh $(or $(FUZZ_SECONDS),10) $(FUZZERS)
+
 bench-codec: build/release/tests/bench/bench_codec ## speed of reading and writing tensors beside jansson
 	@$<
 
@@ -134,6 +140,10 @@ $(BUILD)/libattentiond.a: $(OBJECTS)
 	@rm -f $@
 	@echo "  AR    $@"
 	$(Q)$(AR) rcs $@ $^
+
+$(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/libattentiond.a
+	@echo "  LD    $@"
+	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
 
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(SUPPORT) $(BUILD)/libattentiond.a
 	@echo "  LD    $@"
