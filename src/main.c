@@ -1,5 +1,5 @@
 /* main.c - wires the parts, and waits for signals. */
-#include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,10 +25,16 @@ static void start_again_for_blas(char *argv[])
     const char *threads = getenv(variable);
     if (threads && strcmp(threads, "1") == 0)
         return;
-    if (setenv(variable, "1", 1) == 0)
-        execv("/proc/self/exe", argv);
-    /* Without /proc we go on: the service sets one thread a call itself, and only
-     * the idle threads are too many. */
+
+    /* By its real path, because the process is listed under the last part of it. */
+    char path[PATH_MAX];
+    ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
+    if (length > 0 && setenv(variable, "1", 1) == 0) {
+        path[length] = '\0';
+        execv(path, argv);
+    }
+    /* Where that cannot be, we go on: the service sets one thread a call itself, and
+     * only the idle threads are too many. */
 }
 
 static int print(struct buffer *text)

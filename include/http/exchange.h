@@ -88,8 +88,8 @@ struct exchange {
 };
 
 /* The callbacks of libmicrohttpd; `front` is a struct front. */
-void exchange_connection(void *front, struct MHD_Connection *connection, void **context,
-                         enum MHD_ConnectionNotificationCode what);
+void exchange_connection(void *front, struct MHD_Connection *connection,
+                         void **exchange, enum MHD_ConnectionNotificationCode what);
 void *exchange_begin(void *front, const char *target,
                      struct MHD_Connection *connection);
 enum MHD_Result exchange_step(void *front, struct MHD_Connection *connection,

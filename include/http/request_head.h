@@ -32,6 +32,9 @@ struct request_head {
 void request_head_add(struct request_head *head, const char *name, size_t name_length,
                       const char *value, size_t value_length);
 
+/* RFC 9110, 5.6.2: what a method and the name of a field are made of. */
+bool request_head_is_token(const char *text, size_t length);
+
 enum body_kind { BODY_NONE, BODY_OF_LENGTH, BODY_CHUNKED };
 
 /* Where the body ends: `kind`, and `length` for BODY_OF_LENGTH. Refusals are

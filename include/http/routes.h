@@ -32,8 +32,8 @@ enum { ROUTE_OFFERS = 2 };
 
 struct route {
     enum http_method method; /* METHOD_GET serves HEAD, too */
-    const char *path;        /* also the label in metrics and logs */
     enum surface surface;
+    const char *path;                   /* also the label in metrics and logs */
     const char *offers[ROUTE_OFFERS];   /* media types it can answer with, best first */
     void (*handle)(struct exchange *x); /* called when the request is complete */
 };

@@ -29,26 +29,13 @@ static void settle_status(struct exchange *x)
     r->status = info ? info->http_status : reply_status(ERROR_CANCELLED);
 }
 
-static enum metrics_stage stage_reached(const struct request *r)
-{
-    const struct attention_call *call = &r->call;
-    if (!call->complete_ns)
-        return STAGE_RECEIVE;
-    if (r->status && r->answered_ns)
-        return STAGE_SEND;
-    if (call->queue_ms < 0)
-        return STAGE_QUEUE;
-    if (call->parse_ms < 0)
-        return STAGE_PARSE;
-    return call->compute_ms < 0 ? STAGE_COMPUTE : STAGE_SERIALIZE;
-}
-
 static void count_stage(struct metrics *m, enum metrics_stage stage, double ms)
 {
     if (ms >= 0)
         metrics_stage(m, stage, ms / 1000);
 }
 
+/* The pool counts its own stages, and the calls that were cancelled there. */
 static void count(const struct exchange *x, const struct request_record *record,
                   enum MHD_RequestTerminationCode why)
 {
@@ -57,20 +44,19 @@ static void count(const struct exchange *x, const struct request_record *record,
     metrics_request(m, r->label, record->status, record->total_ms / 1000,
                     r->trace_id[0] ? r->trace_id : NULL);
     count_stage(m, STAGE_RECEIVE, record->receive_ms);
-    count_stage(m, STAGE_PARSE, record->parse_ms);
-    count_stage(m, STAGE_QUEUE, record->queue_ms);
-    count_stage(m, STAGE_COMPUTE, record->compute_ms);
-    count_stage(m, STAGE_SERIALIZE, record->serialize_ms);
     count_stage(m, STAGE_SEND, record->send_ms);
-    metrics_observe(m, METRIC_REQUEST_BYTES, (double)record->request_bytes);
+    if (r->body_kind != BODY_NONE)
+        metrics_observe(m, METRIC_REQUEST_BYTES, (double)record->request_bytes);
     metrics_observe(m, METRIC_RESPONSE_BYTES, (double)record->response_bytes);
 
-    bool left = r->error == ERROR_CANCELLED ||
-                (r->answered_ns && why == MHD_REQUEST_TERMINATED_WITH_ERROR);
-    if (left)
-        metrics_cancelled(m, stage_reached(r));
-    else if (r->error)
+    if (r->error == ERROR_CANCELLED) {
+        if (!r->submitted)
+            metrics_cancelled(m, STAGE_RECEIVE);
+    } else if (r->error) {
         metrics_rejected(m, r->error);
+    }
+    if (r->answered_ns && why == MHD_REQUEST_TERMINATED_WITH_ERROR)
+        metrics_cancelled(m, STAGE_SEND);
 }
 
 static void write_line(const struct request_record *record)
@@ -125,4 +111,7 @@ void account_for(struct exchange *x, enum MHD_RequestTerminationCode why)
     count(x, &record, why);
     request_log_add(exchange_site(x)->request_log, &record);
     write_line(&record);
+    if (x->request.error == ERROR_INTERNAL)
+        log_write(LOG_ERROR, "internal", LOG_S("id", record.id),
+                  LOG_S("detail", x->request.call.error.message));
 }

@@ -47,7 +47,8 @@ static bool route_exists(struct exchange *x)
 static bool content_is_readable(struct request *r)
 {
     struct error *e = &r->refusal;
-    if (r->body_kind == BODY_NONE)
+    r->must_close = r->body_kind == BODY_NONE; /* or the body is the next request */
+    if (r->must_close)
         return error_set(e, ERROR_LENGTH_REQUIRED, "",
                          "a body needs a Content-Length or a chunked coding");
     if (!r->head.content_type || !content_type_is_json(r->head.content_type))

@@ -50,23 +50,23 @@ static struct exchange *open_exchange(const struct front *front,
     return x;
 }
 
-void exchange_connection(void *context, struct MHD_Connection *connection,
-                         void **socket, enum MHD_ConnectionNotificationCode what)
+void exchange_connection(void *front, struct MHD_Connection *connection,
+                         void **exchange, enum MHD_ConnectionNotificationCode what)
 {
-    const struct front *front = context;
+    const struct front *at = front;
     if (what == MHD_CONNECTION_NOTIFY_STARTED) {
-        atomic_fetch_add(&front->site->connections, 1);
-        *socket = open_exchange(front, connection);
+        atomic_fetch_add(&at->site->connections, 1);
+        *exchange = open_exchange(at, connection);
         return;
     }
-    atomic_fetch_sub(&front->site->connections, 1);
-    struct exchange *x = *socket;
+    atomic_fetch_sub(&at->site->connections, 1);
+    struct exchange *x = *exchange;
     if (!x)
         return;
-    watch_remove(front->watch, x);
+    watch_remove(at->watch, x);
     int copy = x->linger ? fcntl(x->fd, F_DUPFD_CLOEXEC, 0) : -1;
     if (copy >= 0)
-        watch_farewell(front->watch, copy);
+        watch_farewell(at->watch, copy);
     free(x);
 }
 
@@ -172,6 +172,7 @@ static enum MHD_Result take_head(struct exchange *x, const char *method,
     r->head_read = true;
     r->method = method_read(method);
     r->http_1_0 = strcmp(version, MHD_HTTP_VERSION_1_0) == 0;
+    r->head.malformed = !request_head_is_token(method, strlen(method));
     MHD_get_connection_values_n(x->connection, MHD_HEADER_KIND, add_field, &r->head);
     identify(r);
 

@@ -18,6 +18,7 @@ void handle_attention(struct exchange *x)
     call->body = r->body;
     call->body_length = r->body_bytes;
     call->form = r->offer == 0 ? ANSWER_JSON : ANSWER_TEXT;
+    call->parse_ms = call->queue_ms = call->compute_ms = call->serialize_ms = -1;
     call->done = resume;
     call->owner = x;
     r->submitted = true;

@@ -29,14 +29,16 @@ static bool read_limit(const struct request *r, size_t *limit, struct error *e)
 {
     if (!r->query[0] && !r->query_cut)
         return true;
-    const char *digits = r->query + strlen("limit=");
-    bool named = strncmp(r->query, "limit=", strlen("limit=")) == 0;
-    size_t length = named ? strspn(digits, "0123456789") : 0;
-    if (length == 0 || length > 5 || digits[length] || atoi(digits) < 1 ||
-        atoi(digits) > 65536)
+
+    size_t name = strlen("limit="), digits = 0, value = 0;
+    if (strncmp(r->query, "limit=", name) == 0)
+        digits = strspn(r->query + name, "0123456789");
+    for (size_t i = 0; i < digits && digits <= 5; i++)
+        value = value * 10 + (size_t)(r->query[name + i] - '0');
+    if (value < 1 || value > 65536 || r->query[name + digits])
         return error_set(e, ERROR_BAD_REQUEST, "",
                          "the only query known here is limit=N, N from 1 to 65536");
-    *limit = (size_t)atoi(digits);
+    *limit = value;
     return true;
 }
 

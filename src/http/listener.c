@@ -110,8 +110,8 @@ bool listener_open(struct listener *l, const char *bind_to, uint16_t port,
                    struct error *e)
 {
     *l = (struct listener){.fd = -1};
-    union address a;
-    socklen_t size;
+    union address a = {.any.sa_family = AF_UNSPEC};
+    socklen_t size = 0;
     if (!resolve(bind_to, port, &a, &size, e))
         return false;
 
@@ -152,8 +152,8 @@ static void prefer_loopback(union address *a)
 
 int listener_connect(const char *bind_to, uint16_t port, struct error *e)
 {
-    union address a;
-    socklen_t size;
+    union address a = {.any.sa_family = AF_UNSPEC};
+    socklen_t size = 0;
     if (!resolve(bind_to, port, &a, &size, e))
         return -1;
     prefer_loopback(&a);

@@ -2,6 +2,7 @@
 
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -36,9 +37,9 @@ static int read_status(int fd, int64_t until_ns)
             break;
         length += (size_t)n;
         text[length] = '\0';
-        int status;
         if (strchr(text, '\n'))
-            return sscanf(text, "HTTP/1.%*1d %3d", &status) == 1 ? status : 0;
+            return strncmp(text, "HTTP/1.", 7) == 0 ? (int)strtol(text + 9, NULL, 10)
+                                                    : 0;
     }
     return 0;
 }

@@ -171,12 +171,24 @@ void reply_options(struct exchange *x)
           with(MHD_create_response_from_iovec(NULL, 0, NULL, NULL), "Allow", allow));
 }
 
+/* Whole microseconds, because formatting a double costs as much as a small request. */
+static struct timing_part {
+    int ms, us;
+} timing_part(double ms)
+{
+    int us = ms > 0 ? (int)fmin(ms * 1000 + 0.5, 2e9) : 0;
+    return (struct timing_part){us / 1000, us % 1000};
+}
+
 static void timing_text(const struct attention_call *call, char *text, size_t size)
 {
+    struct timing_part p = timing_part(call->parse_ms), q = timing_part(call->queue_ms),
+                       c = timing_part(call->compute_ms),
+                       s = timing_part(call->serialize_ms);
     snprintf(text, size,
-             "parse;dur=%.3f, queue;dur=%.3f, compute;dur=%.3f, serialize;dur=%.3f",
-             fmax(call->parse_ms, 0), fmax(call->queue_ms, 0),
-             fmax(call->compute_ms, 0), fmax(call->serialize_ms, 0));
+             "parse;dur=%d.%03d, queue;dur=%d.%03d, compute;dur=%d.%03d, "
+             "serialize;dur=%d.%03d",
+             p.ms, p.us, q.ms, q.us, c.ms, c.us, s.ms, s.us);
 }
 
 /* MHD_IoVec is an iovec whose bytes are const, but a type of its own. */

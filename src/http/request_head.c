@@ -4,14 +4,13 @@
 #include <string.h>
 #include <strings.h>
 
-/* RFC 9110, 5.6.2 */
 static bool is_token_byte(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
            (c && strchr("!#$%&'*+-.^_`|~", c));
 }
 
-static bool is_token(const char *text, size_t length)
+bool request_head_is_token(const char *text, size_t length)
 {
     for (size_t i = 0; i < length; i++)
         if (!is_token_byte(text[i]))
@@ -42,7 +41,8 @@ void request_head_add(struct request_head *head, const char *name, size_t name_l
         value_length = 0;
     }
     head->fields++;
-    if (!is_token(name, name_length) || has_control_byte(value, value_length)) {
+    if (!request_head_is_token(name, name_length) ||
+        has_control_byte(value, value_length)) {
         head->malformed = true;
         return;
     }
@@ -114,7 +114,8 @@ static bool fields_are_sound(const struct request_head *head, bool http_1_0,
                              struct error *e)
 {
     if (head->malformed)
-        return error_set(e, ERROR_BAD_REQUEST, "", "a header field is malformed");
+        return error_set(e, ERROR_BAD_REQUEST, "",
+                         "the method or a header field is malformed");
     if (head->hosts > 1 || head->lengths > 1 || head->codings > 1)
         return error_set(
             e, ERROR_BAD_REQUEST, "",

@@ -15,14 +15,29 @@ bool request_id_valid(const char *id)
     return length >= 1 && length < REQUEST_ID_BYTES && id[length] == '\0';
 }
 
+/* Asks the kernel once for many ids; each thread has its own store. */
+static void random_bytes(unsigned char *bytes, size_t count)
+{
+    static _Thread_local unsigned char store[256];
+    static _Thread_local size_t left;
+    if (left < count) {
+        if (getrandom(store, sizeof store, GRND_NONBLOCK) != (ssize_t)sizeof store) {
+            /* Only in the first moments of a machine: unique here will do. */
+            int64_t now = clock_now_ns();
+            memcpy(store, &now, sizeof now);
+            left = count;
+        } else {
+            left = sizeof store;
+        }
+    }
+    left -= count;
+    memcpy(bytes, store + left, count);
+}
+
 void request_id_generate(char id[REQUEST_ID_BYTES])
 {
-    unsigned char bytes[16] = {0};
-    if (getrandom(bytes, sizeof bytes, GRND_NONBLOCK) != (ssize_t)sizeof bytes) {
-        /* Only in the first moments of a machine: unique here will do. */
-        int64_t now = clock_now_ns();
-        memcpy(bytes, &now, sizeof now);
-    }
+    unsigned char bytes[16];
+    random_bytes(bytes, sizeof bytes);
     for (size_t i = 0; i < sizeof bytes; i++) {
         id[2 * i] = hexadecimal[bytes[i] >> 4];
         id[2 * i + 1] = hexadecimal[bytes[i] & 15];

@@ -7,22 +7,22 @@
 #define JSON "application/json"
 
 const struct route routes[] = {
-    {METHOD_POST, "/v1/attention", SURFACE_API, {JSON, "text/plain"}, handle_attention},
-    {METHOD_GET, "/v1/info", SURFACE_API, {JSON}, handle_info},
-    {METHOD_GET, "/livez", SURFACE_API, {JSON}, handle_livez},
-    {METHOD_GET, "/readyz", SURFACE_API, {JSON}, handle_readyz},
+    {METHOD_POST, SURFACE_API, "/v1/attention", {JSON, "text/plain"}, handle_attention},
+    {METHOD_GET, SURFACE_API, "/v1/info", {JSON}, handle_info},
+    {METHOD_GET, SURFACE_API, "/livez", {JSON}, handle_livez},
+    {METHOD_GET, SURFACE_API, "/readyz", {JSON}, handle_readyz},
     {METHOD_GET,
-     "/metrics",
      SURFACE_METRICS,
+     "/metrics",
      {"text/plain", "application/openmetrics-text"},
      handle_metrics},
-    {METHOD_GET, "/metrics/requests", SURFACE_METRICS, {JSON}, handle_metrics_requests},
+    {METHOD_GET, SURFACE_METRICS, "/metrics/requests", {JSON}, handle_metrics_requests},
     {METHOD_GET,
-     "/openapi.yaml",
      SURFACE_API,
+     "/openapi.yaml",
      {"application/yaml"},
      handle_openapi_yaml},
-    {METHOD_GET, "/openapi.json", SURFACE_API, {JSON}, handle_openapi_json},
+    {METHOD_GET, SURFACE_API, "/openapi.json", {JSON}, handle_openapi_json},
 };
 const size_t route_count = sizeof routes / sizeof *routes;
 

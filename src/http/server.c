@@ -43,7 +43,8 @@ static void library_log(void *context, const char *format, va_list arguments)
 /* Room for the head, for what the library keeps a field, and for the answer's head. */
 static size_t connection_memory(const struct settings *s)
 {
-    return (size_t)s->header_limit + 8 * 1024;
+    enum { BESIDES = 8 * 1024 };
+    return (size_t)s->header_limit + BESIDES;
 }
 
 /* The library's own timer is refreshed by every byte, in or out. The watch keeps the

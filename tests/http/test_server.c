@@ -71,7 +71,8 @@ START_TEST(a_refusal_says_why)
          "bad-request", "", false},
         {"POST /v1/attention HTTP/1.1\r\nHost: a\r\nContent-Type: "
          "application/json\r\n\r\n",
-         "411", "length-required", "", false},
+         "411", "length-required", "", true},
+        {"G(T /livez HTTP/1.1\r\nHost: a\r\n\r\n", "400", "bad-request", "", true},
         {"POST /v1/attention HTTP/1.1\r\nHost: a\r\nContent-Length: 7\r\n\r\n{\"a\":1}",
          "415", "unsupported-media-type", "`curl --json`", true},
         {"POST /v1/attention HTTP/1.1\r\nHost: a\r\nContent-Type: text/xml\r\n"
