@@ -54,20 +54,24 @@ static int run_probe(const struct settings *settings)
 }
 
 /* Each connection is a descriptor; the soft limit is often far below what the
- * process may have. */
-static void raise_descriptor_limit(const struct settings *settings)
+ * process may have. Where even that is too little, connections are refused earlier,
+ * instead of waiting unseen. */
+static void fit_descriptor_limit(struct settings *settings)
 {
     enum { OTHERS = 64 };
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
         return;
     limit.rlim_cur = limit.rlim_max;
-    if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
-        getrlimit(RLIMIT_NOFILE, &limit);
-    if (limit.rlim_cur < settings->connection_limit + OTHERS)
-        log_write(LOG_WARN, "descriptors", LOG_I("limit", limit.rlim_cur),
-                  LOG_I("connection_limit", settings->connection_limit),
-                  LOG_S("effect", "connections beyond wait to be accepted"));
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0 && getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    if (limit.rlim_cur >= settings->connection_limit + OTHERS)
+        return;
+    settings->connection_limit = limit.rlim_cur > (rlim_t)2 * OTHERS
+                                     ? limit.rlim_cur - OTHERS
+                                     : limit.rlim_cur / 2;
+    log_write(LOG_WARN, "descriptors", LOG_I("limit", limit.rlim_cur),
+              LOG_I("connection_limit", settings->connection_limit));
 }
 
 /* Signals are read from a descriptor by this thread; blocked before the first other
@@ -168,7 +172,7 @@ static int run(struct settings *s, int argc, char *argv[])
     int signals = open_signals();
     log_configure(STDERR_FILENO, (enum log_format)s->log_format,
                   (enum log_level)s->log_level);
-    raise_descriptor_limit(s);
+    fit_descriptor_limit(s);
 
     struct error e = {0};
     bool served = start_and_serve(s, signals, argc, argv, &e);

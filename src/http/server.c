@@ -151,6 +151,15 @@ static bool out_of_resources(int error)
     return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
 }
 
+/* The backlog waits; looking at it again and again would take all of a CPU. */
+static void pause_accepting(struct server *s, int error)
+{
+    int64_t now = clock_now_ns();
+    if (now - s->paused_until_ns > NS_PER_S) /* one line for a row of pauses */
+        log_write(LOG_WARN, "accept", LOG_S("error", strerror(error)));
+    s->paused_until_ns = now + 100 * NS_PER_MS;
+}
+
 /* False when there is nothing more to take just now. */
 static bool take_connection(struct server *s, struct door *door)
 {
@@ -159,11 +168,10 @@ static bool take_connection(struct server *s, struct door *door)
     struct sockaddr *address = (struct sockaddr *)&peer;
     int fd = accept4(door->listener.fd, address, &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd < 0) {
-        if (out_of_resources(errno)) {
-            log_write(LOG_WARN, "accept", LOG_S("error", strerror(errno)));
-            s->paused_until_ns = clock_now_ns() + 100 * NS_PER_MS;
-        }
-        return errno == ECONNABORTED || errno == EINTR;
+        int error = errno;
+        if (out_of_resources(error))
+            pause_accepting(s, error);
+        return error == ECONNABORTED || error == EINTR;
     }
     if (atomic_load(&s->site->connections) >= s->site->settings->connection_limit)
         shed(s, fd);
