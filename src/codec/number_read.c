@@ -30,12 +30,12 @@ static inline bool is_digit(const char *p, const char *end)
     return p < end && (unsigned char)(*p - '0') <= 9;
 }
 
-/* A bit in the high half of every byte that is no digit, the lowest of them exact:
- * digits are 0x30 to 0x39, so adding 6 must not leave 0x3_. */
+/* The high bit of every byte that is no digit; bytes behind the first of them (the
+ * lowest) may be wrong, because a sum or a difference left its byte. */
 static inline uint64_t not_digits(uint64_t bytes)
 {
-    const uint64_t high = 0xF0F0F0F0F0F0F0F0, three = 0x3030303030303030;
-    return ((bytes & high) ^ three) | (((bytes + 0x0606060606060606) & high) ^ three);
+    const uint64_t ones = 0x0101010101010101;
+    return ((bytes + ones * (0x7F - '9')) | (bytes - ones * '0')) & (ones * 0x80);
 }
 
 /* Eight digits, the first in the lowest byte: neighbours are joined into numbers
@@ -208,9 +208,10 @@ static inline bool round_decimal(const struct decimal *d, uint32_t *bits)
     const uint64_t half = (uint64_t)1 << (shift - 1);
     const uint64_t rest = high & (2 * half - 1);
     const bool exact = power_is_exact(d->exponent);
-    /* A cut decimal is less than 2^4 units of `high` too small itself. */
-    const uint64_t doubt = d->cut ? 18 : exact ? 0 : 1;
-    if (rest < half + d->cut && rest + doubt >= half && doubt > 0)
+    /* In doubt: from a little below half, up to just below it. A cut decimal is less
+     * than 2^4 units of `high` too small itself, and one at half lies above it. */
+    const uint64_t doubt = d->cut ? 19 : exact ? 0 : 1;
+    if (half + d->cut - 1 - rest < doubt)
         return false;
 
     /* No branches: whether a number is rounded up cannot be predicted. */
