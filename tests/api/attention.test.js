@@ -222,8 +222,12 @@ describe('who may look where', () => {
     assert.deepEqual(json.outputs[0], [7, 8]);
   });
 
-  test('a row of -1e9 is not empty', () =>
-    agrees({ ...one, mask: build([5, 5], () => -1e9) }, { absolute: 1e-4, relative: 1e-4 }));
+  // What is added this way is beyond float32's digits, so the scores no longer matter.
+  test('a row of -1e9 is not empty', async () => {
+    const { json } = await compute(service, { ...one, mask: build([5, 5], () => -1e9) });
+    for (const row of json.attention_maps.flat())
+      assertClose(row, [0.2, 0.2, 0.2, 0.2, 0.2], 'a row', { absolute: 1e-6, relative: 0 });
+  });
 
   test('what stands behind the mask does not reach the output', async () => {
     const request = (hidden) => ({

@@ -300,8 +300,7 @@ describe('/metrics/requests', () => {
 
 test('a listener of its own takes /metrics* away from the main one', async () => {
   const other = await start(['--metrics-bind', '127.0.0.1', '--metrics-port', '0']);
-  const ports = [...other.log.matchAll(/\bport"?[=:]\s*"?(\d+)/g)].map((m) => Number(m[1]));
-  const port = ports.find((p) => p !== other.port);
+  const port = /\bmetrics_address=\S*:(\d+)/.exec(other.log)?.[1];
   assert.ok(port, other.log);
   const operators = { url: `http://127.0.0.1:${port}` };
   for (const path of ['/metrics', '/metrics/requests']) {

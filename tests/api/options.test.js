@@ -64,7 +64,7 @@ describe('precision', () => {
   for (let precision = 1; precision <= 9; precision++)
     test(`${precision} significant digits`, async () => {
       const body = { sequences: tokens, heads: 2 };
-      const exact = (await compute(service, body)).json;
+      const exact = fromBase64((await compute(service, { ...body, tensor_format: 'base64' })).json.outputs);
       const { json } = await compute(service, { ...body, precision });
       const numbers = [json.outputs, json.attention_maps].flat(Infinity);
       assert.ok(
@@ -73,7 +73,7 @@ describe('precision', () => {
       );
       if (precision > 1) assert.ok(numbers.some((x) => digits(x) === precision));
       const relative = 0.5001 * 10 ** (1 - precision);
-      assertClose(json.outputs, exact.outputs, 'outputs', { absolute: 1e-12, relative });
+      assertClose(json.outputs, exact, 'outputs', { absolute: 1e-12, relative });
     });
 
   test('by default every number reads back as the float32 that base64 holds', async () => {
@@ -323,7 +323,7 @@ describe('a drawing for the terminal', () => {
       assert.match(answer.headers['content-type'], /^text\/plain; *charset=utf-8$/i);
       assert.ok(answer.text.endsWith('\n'));
       const widest = Math.max(...answer.text.split('\n').map((line) => [...line].length));
-      assert.ok(widest <= 100, `${T} tokens: ${widest} columns`);
+      assert.ok(widest <= 120, `${T} tokens: ${widest} columns`);
     }
   });
 
@@ -337,7 +337,8 @@ describe('a drawing for the terminal', () => {
 
   test('says that there is nothing to draw without maps', async () => {
     const answer = await draw({ sequences: tokens, maps: 'none' });
-    assert.ok(answer.text.length > 10 && answer.text.split('\n').length <= 3, answer.text);
+    assert.match(answer.text, /^[^\n]*none[^\n]*\n/);
+    assert.doesNotMatch(answer.text, /[░▒▓█]/);
   });
 
   test('writes the labels beside it', async () => {

@@ -65,9 +65,9 @@ pretty() {
 service=$!
 url=
 for _ in $(seq 100); do
-    port=$(sed -n 's/.*listening.*port=\([0-9][0-9]*\).*/\1/p' "$log" | head -n 1)
-    if [ -n "$port" ] && curl -sf -o /dev/null --max-time 2 "http://127.0.0.1:$port/readyz"; then
-        url=http://127.0.0.1:$port
+    address=$(sed -n 's/.* event=ready .* address=\([^ ]*\) .*/\1/p' "$log")
+    if [ -n "$address" ] && curl -sf -o /dev/null --max-time 2 "http://$address/readyz"; then
+        url=http://$address
         break
     fi
     kill -0 "$service" 2>/dev/null || give_up "it ended before it was ready"

@@ -36,7 +36,7 @@ export async function until(what, condition, ms = deadlineMs) {
 }
 
 // Starts the service with these flags, e.g. ['--workers', '2'], and waits until it
-// listens, which it does when it is ready.
+// says that it is ready.
 export async function start(flags = [], environment = {}) {
   const startedAt = process.hrtime.bigint();
   const child = spawn(binary, ['--port', '0', ...flags], {
@@ -45,28 +45,40 @@ export async function start(flags = [], environment = {}) {
   });
   running.add(child);
   const service = { child, pid: child.pid, log: '', exited: null };
-  service.ended = new Promise((resolve) =>
+  const ended = new Promise((resolve) =>
     child.on('close', (code, signal) => {
       running.delete(child);
       service.exited = { code, signal };
       resolve(service.exited);
-    }),
+    })
   );
+  // Only who waits for its end keeps the test running: one that fails and leaves its
+  // service behind ends, and takes it along.
+  Object.defineProperty(service, 'ended', {
+    get() {
+      child.ref();
+      child.stderr.ref();
+      return ended;
+    },
+  });
   await new Promise((resolve, reject) => {
     child.stderr.setEncoding('utf8');
     child.stderr.on('data', (text) => {
       service.log += text;
-      const port = /listening\b.*?\bport"?[=:]\s*"?(\d+)/.exec(service.log)?.[1];
+      // event=ready ... address=127.0.0.1:40123 ..., as text or JSON
+      const port = /\bready\b.*?\baddress"?[=:]\s*"?[^\s"]*:(\d+).*\n/.exec(service.log)?.[1];
       if (!port || service.port) return;
       service.port = Number(port);
       service.startMs = Number(process.hrtime.bigint() - startedAt) / 1e6;
       resolve();
     });
-    service.ended.then(({ code, signal }) =>
-      reject(new Error(`it ended (${code ?? signal}) before it listened:\n${service.log}`)),
+    ended.then(({ code, signal }) =>
+      reject(new Error(`it ended (${code ?? signal}) before it was ready:\n${service.log}`)),
     );
-    setTimeout(() => reject(new Error(`not listening:\n${service.log}`)), deadlineMs).unref();
+    setTimeout(() => reject(new Error(`not ready:\n${service.log}`)), deadlineMs).unref();
   });
+  child.unref();
+  child.stderr.unref();
   service.url = `http://127.0.0.1:${service.port}`;
   service.signal = (name) => child.kill(name);
   service.stop = () => stop(service);
