@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { test } from 'node:test';
 import { compute, connections, fetchAnswer, get, postAndLeave } from './support/client.js';
-import { build, generator, toBase64 } from './support/numbers.js';
-import { sleep, start, until } from './support/service.js';
+import { build, generator, heavyRequest, toBase64 } from './support/numbers.js';
+import { sanitized, sleep, start, until } from './support/service.js';
 
 const seconds = Number(process.env.ATTENTIOND_LOAD_SECONDS ?? 5);
 const r = generator(13);
@@ -97,12 +97,7 @@ test('64 clients, good and bad: no error but 503', async (t) => {
 
 test('a full queue refuses at once and says when to come back', async (t) => {
   const service = await start(['--workers', '1', '--queue-depth', '2']);
-  const body = JSON.stringify({
-    sequences: toBase64(r.tensor(1500, 64)),
-    heads: 8,
-    maps: 'none',
-    tensor_format: 'base64',
-  });
+  const body = heavyRequest(sanitized ? 1 / 200 : 1 / 10);
   const agent = connections(16);
   const begun = Date.now();
   const answers = await Promise.all(
@@ -124,12 +119,7 @@ test('a full queue refuses at once and says when to come back', async (t) => {
 
 test('clients that leave are noticed, and their work is dropped', async () => {
   const service = await start(['--workers', '1']);
-  const body = JSON.stringify({
-    sequences: toBase64(r.tensor(6000, 128)),
-    heads: 8,
-    maps: 'none',
-    tensor_format: 'base64',
-  });
+  const body = heavyRequest(sanitized ? 1 / 20 : 1);
   const leave = Array.from({ length: 6 }, () => postAndLeave(service, body));
   await until('they wait', async () =>
     /^attentiond_queue_depth [1-9]/m.test((await get(service, '/metrics')).text),

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { attention, compute, connections, fetchAnswer, get } from './support/client.js';
-import { generator, toBase64 } from './support/numbers.js';
+import { generator, heavyRequest } from './support/numbers.js';
 import { checkEnd, sanitized, sleep, start, until } from './support/service.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'attentiond-'));
@@ -13,13 +13,7 @@ after(() => rmSync(folder, { recursive: true }));
 
 const r = generator(11);
 const ordinary = JSON.stringify({ sequences: r.tensor(40, 16), heads: 4 });
-// Seconds of work for one worker.
-const heavy = JSON.stringify({
-  sequences: toBase64(r.tensor(8192, 128)),
-  heads: 8,
-  maps: 'none',
-  tensor_format: 'base64',
-});
+const heavy = heavyRequest(sanitized ? 1 / 20 : 1);
 
 const memoryKiB = (pid) => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]);
 const median = (list) => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)];
@@ -116,9 +110,10 @@ describe('SIGTERM under load', () => {
   test('what does not finish in drain_timeout is answered 503', async () => {
     const service = await start(['--workers', '1', '--drain-timeout', '50ms']);
     const waiting = [attention(service, heavy), attention(service, heavy), attention(service, heavy)];
-    await until('it computes', async () =>
-      /attentiond_queue_depth 2\b/.test((await get(service, '/metrics')).text),
-    );
+    await until('all are there', async () => {
+      const { text } = await get(service, '/metrics'); // which is in flight itself
+      return /^attentiond_in_flight_requests [4-9]/m.test(text) && /^attentiond_workers_busy 1/m.test(text);
+    });
     const begun = Date.now();
     service.signal('SIGTERM');
     for (const answer of await Promise.all(waiting)) {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { attention, compute, request } from './support/client.js';
-import { assertAnswer, assertClose, build, fromBase64, generator, toBase64 } from './support/numbers.js';
+import { assertAnswer, assertClose, build, fromBase64, generator, heavyRequest, toBase64 } from './support/numbers.js';
 import { attend } from './support/reference.js';
 import { start } from './support/service.js';
 
@@ -298,8 +298,8 @@ describe('time', () => {
   });
 
   test('a deadline that cannot be kept is 504', async () => {
-    const heavy = { sequences: toBase64(r.tensor(4096, 64)), heads: 8, maps: 'none' };
-    const answer = await attention(service, { ...heavy, timeout_ms: 5 });
+    const heavy = { ...JSON.parse(heavyRequest()), timeout_ms: 20 };
+    const answer = await attention(service, heavy);
     assert.equal(answer.status, 504, answer.text);
     assert.equal(answer.json.type, 'urn:attentiond:problem:deadline-exceeded');
   });

@@ -53,6 +53,24 @@ function halfBits(value) {
   return ((bits >>> 16) & 0x8000) | (exponent << 10) | ((bits >>> 13) & 0x3ff);
 }
 
+// A small body that keeps one worker busy for seconds: with 8 heads of width 256 the scores
+// of T tokens take 4096 T^2 operations.
+export function heavyRequest(share = 1) {
+  const r = generator(99);
+  const T = Math.round(6000 * Math.sqrt(share));
+  return JSON.stringify({
+    sequences: toBase64(r.tensor(T, 16)),
+    weights: {
+      wq: toBase64(r.tensor(16, 2048)),
+      wk: toBase64(r.tensor(16, 2048)),
+      wv: toBase64(r.tensor(16, 8)),
+    },
+    heads: 8,
+    maps: 'none',
+    tensor_format: 'base64',
+  });
+}
+
 export function toBase64(nested, dtype = 'f32') {
   const flat = nested.flat(Infinity);
   const bytes = Buffer.alloc(flat.length * widths[dtype]);
