@@ -16,9 +16,9 @@
 
 #include "base/arena.h"
 #include "base/field.h"
-#include "codec/json_string.h"
+#include "codec/json_members.h"
 
-enum { JSON_MAX_DEPTH = 16, JSON_MAX_MEMBERS = 128 };
+enum { JSON_MAX_DEPTH = 16 };
 
 enum json_kind {
     JSON_KIND_END, /* no more text */
@@ -47,12 +47,7 @@ enum json_kind json_reader_peek(struct json_reader *r);
 /* The word for a message: "a string", "an array", "null" ... */
 const char *json_kind_name(enum json_kind kind);
 
-/* Objects: begin, then member until *found is false (the brace was eaten).
- * json_members remembers the names seen, to refuse duplicates. */
-struct json_members {
-    size_t count;
-    struct json_text name[JSON_MAX_MEMBERS];
-};
+/* Objects: begin, then member until *found is false (the brace was eaten). */
 MUST_USE bool json_reader_object(struct json_reader *r, const struct field *at,
                                  struct json_members *m, struct error *e);
 MUST_USE bool json_reader_member(struct json_reader *r, struct json_members *m,

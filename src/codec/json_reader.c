@@ -56,12 +56,16 @@ static bool unexpected(const struct json_reader *r, struct error *e,
     return r->at == r->end ? cut_short(r, e) : not_json(r, r->at, e, "%s", expected);
 }
 
-static inline void skip_blanks(struct json_reader *r)
+static inline const char *after_blanks(const char *p, const char *end)
 {
-    const char *p = r->at, *end = r->end;
     while (p < end && (*p == ' ' || *p == '\n' || *p == '\t' || *p == '\r'))
         p++;
-    r->at = p;
+    return p;
+}
+
+static inline void skip_blanks(struct json_reader *r)
+{
+    r->at = after_blanks(r->at, r->end);
 }
 
 enum json_kind json_reader_peek(struct json_reader *r)
@@ -210,16 +214,15 @@ static int clipped(struct json_text name)
 static bool remember(const struct json_reader *r, const char *begin,
                      struct json_members *m, struct json_text name, struct error *e)
 {
-    for (size_t i = 0; i < m->count; i++)
-        if (m->name[i].length == name.length &&
-            memcmp(m->name[i].bytes, name.bytes, name.length) == 0)
-            return not_json(r, begin, e, "the member \"%.*s\" stands here twice",
-                            clipped(name), name.bytes);
-
-    if (m->count == JSON_MAX_MEMBERS)
+    switch (json_members_add(m, name)) {
+    case JSON_MEMBERS_OK: break;
+    case JSON_MEMBERS_TWICE:
+        return not_json(r, begin, e, "the member \"%.*s\" stands here twice",
+                        clipped(name), name.bytes);
+    case JSON_MEMBERS_TOO_MANY:
         return not_json(r, begin, e, "an object has more than %d members",
                         JSON_MAX_MEMBERS);
-    m->name[m->count++] = name;
+    }
     return true;
 }
 
@@ -244,13 +247,6 @@ bool json_reader_member(struct json_reader *r, struct json_members *m,
         return unexpected(r, e, "expected ':'");
     r->at++;
     return true;
-}
-
-static const char *after_blanks(const char *p, const char *end)
-{
-    while (p < end && (*p == ' ' || *p == '\n' || *p == '\t' || *p == '\r'))
-        p++;
-    return p;
 }
 
 size_t json_reader_more_floats(struct json_reader *r, float *out, size_t room)

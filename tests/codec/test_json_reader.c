@@ -113,6 +113,8 @@ START_TEST(what_is_not_json_is_refused_with_its_place)
         {"\"\xE2\x28\xA1\"", "line 1, column 2 (byte 1): the text is not valid UTF-8"},
         {"[[[[[[[[[[[[[[[[[",
          "line 1, column 17 (byte 16): nested deeper than 16 levels"},
+        {"[[[[[[[[[[[[[[[[{",
+         "line 1, column 17 (byte 16): nested deeper than 16 levels"},
         {"{\"a\":1,\"b\":2,\"\\u0061\":3}",
          "line 1, column 14 (byte 13): the member \"a\" stands here twice"},
     };
@@ -145,6 +147,7 @@ START_TEST(a_long_name_is_clipped_between_characters)
 {
     char text[512] = "{\"";
     for (int i = 0; i < 2; i++) {
+        strcat(text, "ab"); /* so that 60 bytes end inside a character */
         for (int j = 0; j < 30; j++)
             strcat(text, "\xF0\x9F\x98\x80");
         strcat(text, i == 0 ? "a\":1,\"b\":2,\"" : "a\":1}");
@@ -305,6 +308,51 @@ START_TEST(another_kind_is_refused_where_it_stands)
         ck_assert_str_eq(e.message, cases[i].message);
         arena_free(&arena);
     }
+}
+END_TEST
+
+START_TEST(every_kind_has_a_name)
+{
+    const struct {
+        const char *text, *name;
+    } cases[] = {
+        {"", "nothing"},    {"{", "an object"}, {"[", "an array"}, {"\"", "a string"},
+        {"-", "a number"},  {"0", "a number"},  {"9", "a number"}, {"t", "a boolean"},
+        {"f", "a boolean"}, {"n", "null"},      {":", "no value"}, {"/", "no value"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct arena arena;
+        struct json_reader r;
+        open_reader(&r, &arena, cases[i].text, 0);
+        ck_assert_str_eq(json_kind_name(json_reader_peek(&r)), cases[i].name);
+    }
+}
+END_TEST
+
+START_TEST(every_escape_is_what_it_means)
+{
+    const char *text =
+        "\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u0041\\u00e4\\u20AC\\uD834\\uDD1E\\u0000\"";
+    const char want[] = "\"\\/\b\f\n\r\tA\xC3\xA4\xE2\x82\xAC\xF0\x9D\x84\x9E";
+    struct arena arena;
+    struct json_reader r;
+    struct json_text got;
+    struct error e = {0};
+    open_reader(&r, &arena, text, 1 << 16);
+    ck_assert(json_reader_string(&r, NULL, &got, &e));
+    ck_assert_uint_eq(got.length, sizeof want);
+    ck_assert_mem_eq(got.bytes, want, sizeof want);
+    ck_assert(json_reader_finish(&r, &e));
+    arena_free(&arena);
+}
+END_TEST
+
+START_TEST(names_with_the_same_hash_are_still_different)
+{
+    const char *text =
+        "{\"costarring\":1,\"liquid\":2,\"declinate\":3,\"macallums\":4}";
+    struct error e;
+    ck_assert_msg(check_text(text, strlen(text), &e), "%s", e.message);
 }
 END_TEST
 
@@ -483,7 +531,8 @@ TEST_PROGRAM(
     a_zero_byte_is_refused_everywhere, a_long_name_is_clipped_between_characters,
     the_limits_are_refused_only_beyond_them, every_truncation_is_refused,
     deep_nesting_does_not_recurse_deeply, a_document_is_read_as_it_is_asked_for,
-    another_kind_is_refused_where_it_stands, a_size_is_a_whole_number_from_zero,
-    many_floats_stop_at_the_first_that_is_none,
+    another_kind_is_refused_where_it_stands, every_kind_has_a_name,
+    every_escape_is_what_it_means, names_with_the_same_hash_are_still_different,
+    a_size_is_a_whole_number_from_zero, many_floats_stop_at_the_first_that_is_none,
     with_little_memory_it_succeeds_or_says_so, the_json_test_suite_is_judged_as_it_says,
     mutated_documents_are_judged_as_by_jansson)

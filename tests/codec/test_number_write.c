@@ -168,7 +168,7 @@ START_TEST(powers_of_ten_and_their_neighbours_are_shortest)
 {
     for (int e = -45; e <= 38; e++)
         for (int factor = 1; factor <= 9; factor++) {
-            char text[16];
+            char text[32];
             snprintf(text, sizeof text, "%de%d", factor, e);
             float x = strtof(text, NULL);
             if (isinf(x))

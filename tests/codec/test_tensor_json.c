@@ -97,6 +97,7 @@ START_TEST(what_is_no_tensor_is_refused_where_it_goes_wrong)
         {&matrix, "[\"NaN\"]", "/x/0", "must be an array, not a string"},
         {&matrix, "[[0,0,1e39]]", "/x/0/2", "is outside the range of float32"},
         {&matrix, "[[-3.5e38]]", "/x/0/0", "is outside the range of float32"},
+        {&matrix, "[[1],[\"a\\tb\"]]", "/x/1/0", "must be a number, not a string"},
         {&matrix, "17", "/x", "must be an array or a base64 tensor, not a number"},
         {&matrix, "null", "/x", "must be an array or a base64 tensor, not null"},
     };
@@ -126,6 +127,7 @@ START_TEST(what_is_not_json_is_called_so)
         "[[1,2]}",
         "[1,2,3,4,5,6,7,nul",
         "{\"shape\":[1,}",
+        "{\"shape\":[1",
         "{\"data\":\"\t\"}",
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
@@ -278,6 +280,8 @@ START_TEST(a_batch_that_does_not_fit_is_refused_where_it_goes_wrong)
          "has 7 rows, at most 6 are allowed (max_tokens)"},
         {"[[1,2,3,4,5,6]]", ERROR_TOO_LARGE, "/x/0",
          "has 6 numbers, at most 5 are allowed (max_width)"},
+        {"[[[1]],[[1]],[[1]],[[1]],[1}", ERROR_INVALID_JSON, "",
+         "line 1, column 28 (byte 27): expected ',' or ']'"},
         {"{\"dtype\":\"f32\",\"shape\":[4,1,1],\"data\":\"\"}", ERROR_TOO_LARGE,
          "/x/shape/0", "is 4, at most 3 is allowed (max_batch)"},
         {"{\"dtype\":\"f32\",\"shape\":[4294967296,5],\"data\":\"\"}", ERROR_TOO_LARGE,
@@ -546,6 +550,8 @@ START_TEST(a_mask_that_is_wrong_is_refused_where_it_goes_wrong)
         {"{\"dtype\":\"f16\",\"shape\":[1,2],\"data\":\"AHwAAA==\"}",
          ERROR_INVALID_INPUT, "/x/data",
          "the value at position 0 is no finite float32"}, /* +infinity */
+        {"{\"dtype\":\"bool\",\"shape\":[3],\"data\":\"AQ-B\"}", ERROR_INVALID_INPUT,
+         "/x/data", "is not base64: character 2 is wrong"},
         {"{\"dtype\":\"bool\",\"shape\":[3],\"data\":\"AQIB\"}", ERROR_INVALID_INPUT,
          "/x/data", "the value at position 1 is neither 0 nor 1"},
     };
@@ -577,7 +583,8 @@ static bool read_as_anything(const char *text, size_t limit)
                                   : read_mask(&d, &m);
         if (!read && limit < SIZE_MAX)
             ck_assert_msg(d.e.code == ERROR_OUT_OF_MEMORY ||
-                              d.e.code == ERROR_INVALID_INPUT,
+                              d.e.code == ERROR_INVALID_INPUT ||
+                              d.e.code == ERROR_TOO_LARGE,
                           "%zu bytes: %s", limit, d.e.message);
         good |= read;
         arena_free(&d.arena);
@@ -585,26 +592,48 @@ static bool read_as_anything(const char *text, size_t limit)
     return good;
 }
 
+static void try_every_memory(const char *text, size_t most, size_t step)
+{
+    bool good = false;
+    ck_assert(read_as_anything(text, SIZE_MAX));
+    ck_assert(!read_as_anything(text, 0));
+    for (size_t limit = 0; limit < most; limit += step) {
+        bool now = read_as_anything(text, limit);
+        ck_assert_msg(now >= good, "%zu bytes do, but more do not", limit);
+        good = now;
+    }
+    ck_assert(good);
+}
+
 START_TEST(with_little_memory_they_succeed_or_say_so)
 {
     const char *const texts[] = {
         "[[1,2,3],[4,5,6],[7,8,9]]",
         "[[[1,2]],[[3,4],[5,6]]]",
+        "[true,false]",
         "[[null,1],[\"\\u002dInfinity\",2]]",
         "[{\"dtype\":\"i64\",\"shape\":[1,1],\"data\":\"AQAAAAA\\u0041AAA=\"}]",
         "{\"\\u0064type\":\"f16\",\"shape\":[2,1],\"data\":\"APwAAA==\"}",
+        "{\"dtype\":\"bool\",\"shape\":[1,3],\"data\":\"AQAB\"}",
     };
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
-        ck_assert(read_as_anything(texts[i], SIZE_MAX));
-        ck_assert(!read_as_anything(texts[i], 0));
-        bool good = false;
-        for (size_t limit = 0; limit < 4096; limit += 3) {
-            bool now = read_as_anything(texts[i], limit);
-            ck_assert_msg(now >= good, "%zu bytes do, but more do not", limit);
-            good = now;
-        }
-        ck_assert(good);
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        try_every_memory(texts[i], 1024, 3);
+}
+END_TEST
+
+/* 6 x 6 x 6 x 6 numbers: more than the first room holds. */
+START_TEST(growing_with_little_memory_succeeds_or_says_so)
+{
+    char text[8192], *at = text;
+    for (int i = 0; i < 1296; i++) {
+        at += sprintf(at, "%s", i == 0 ? "" : ",");
+        for (int block = 1296; block >= 6; block /= 6)
+            at += sprintf(at, "%s", i % block == 0 ? "[" : "");
+        at += sprintf(at, "%d", i % 10);
+        for (int block = 6; block <= 1296; block *= 6)
+            at += sprintf(at, "%s", i % block == block - 1 ? "]" : "");
     }
+    try_every_memory(text, 16384, 64);
 }
 END_TEST
 
@@ -619,4 +648,5 @@ TEST_PROGRAM("tensor_json", nested_arrays_become_rows_of_floats,
              a_shape_whose_product_wraps_is_refused,
              a_mask_is_of_booleans_or_of_numbers,
              a_mask_that_is_wrong_is_refused_where_it_goes_wrong,
-             with_little_memory_they_succeed_or_say_so)
+             with_little_memory_they_succeed_or_say_so,
+             growing_with_little_memory_succeeds_or_says_so)
