@@ -1,18 +1,30 @@
 /* attention.h - softmax(scale Q K^T + mask) V for one sequence, all heads.
  *
  *     scores[h,i,j]  = scale * sum_c query[h,i,c] key[h/(H/G),j,c]
- *     biased[h,i,j]  = scores + mask, or -infinity where not allowed
- *     weights[h,i,:] = softmax(biased[h,i,:]), maximum subtracted
- *     out[h,i,:]     = sum_j weights[h,i,j] value[h/(H/G),j,:]
+ *     capped[h,i,j]  = softcap > 0 ? softcap tanh(scores / softcap) : scores
+ *     biased[h,i,j]  = capped + mask - alibi[h] |i + offset - j|; -infinity where not
+ *                      allowed; 0 where allowed and dropped on scores
  *     lse[h,i]       = log sum_j exp(biased[h,i,j])
+ *     weights[h,i,j] = exp(biased[h,i,j]) / (sum_j exp(biased[h,i,j]) + exp(sinks[h]));
+ *                      then, where dropped on weights, 0, else divided by 1 - rate
+ *     out[h,i,:]     = sum_j weights[h,i,j] value[h/(H/G),j,:]
  *
  * Sizes: H query heads, G key and value heads (H a multiple of G), T queries, S
  * keys, dk and dv the widths of a key and of a value; all at least 1. Key j is
- * allowed for query i of head h when the mask allows it and, with `causal`, when
- * j <= i + offset. A row with no allowed key gives weights and output of 0 and an
- * lse of -infinity; it is decided from the mask, never from the scores, and
- * whatever stands in a key or value that is not allowed does not reach the
- * output. Vaswani et al. 2017, section 3.2.1. */
+ * allowed for query i of head h when
+ *
+ *     the mask allows it, and j < key_length,
+ *     and, with `causal`, j <= i + offset,
+ *     and, with a window, i + offset - left <= j <= i + offset + right,
+ *     and, with a pattern, one of the ranges of row i holds j,
+ *     and, with `keep`, its biased score is among the `keep` largest of the row (of
+ *     equal ones the first keys win).
+ *
+ * A row with no allowed key gives weights and output of 0 and an lse of -infinity; it
+ * is decided from what is allowed, never from the scores, and whatever stands in a
+ * key or value that is not allowed does not reach the output. Vaswani et al. 2017,
+ * section 3.2.1; softcap after Gemma 2 (2024), ALiBi after Press et al. 2022, sinks
+ * after Xiao et al. 2024. */
 #ifndef CORE_ATTENTION_H
 #define CORE_ATTENTION_H
 
@@ -39,15 +51,67 @@ struct mask_view {
     size_t columns;
 };
 
+/* Keys besides the own one; the own one of query i is i + offset. */
+struct window_view {
+    bool left_given, right_given; /* a side that is not given is unlimited */
+    size_t left, right;
+};
+
+/* Which cells are dropped depends on the seed, `batch` and the cell's h, i and j
+ * alone (see dropout.h), so neither on tiles nor on threads. */
+struct dropout_view {
+    float rate; /* 0 to below 1; 0: none */
+    bool on_scores;
+    uint64_t seed;
+    size_t batch;
+};
+
+/* For each query row the keys it may see: row i has ranges[first[i]] to
+ * ranges[first[i + 1] - 1], ascending and disjoint. Keys outside cost nothing. */
+struct key_range {
+    uint32_t from, to; /* to: one beyond */
+};
+struct key_pattern {
+    const uint32_t *first; /* [T + 1] */
+    const struct key_range *ranges;
+};
+
+/* What the maps show. Before `weights` also of cells that are not allowed: their
+ * scores and capped scores as computed, -infinity as biased. */
+enum map_stage {
+    MAP_STAGE_WEIGHTS,
+    MAP_STAGE_SCORES,
+    MAP_STAGE_CAPPED,
+    MAP_STAGE_BIASED
+};
+
+/* Figures about the final weights, for each head: sums over its rows that have an
+ * allowed key, so that a mean is a division. */
+struct head_statistics {
+    double rows;                       /* with an allowed key */
+    double entropy;                    /* -sum p ln p */
+    double maximum;                    /* of the largest weights */
+    double distance;                   /* sum p |i + offset - j| */
+    double first, own, previous, next; /* p of key 0, i + offset, one less, one more */
+};
+
 struct attention {
     size_t H, G, T, S, dk, dv;
     struct heads_view query; /* H heads, T rows of dk */
     struct heads_view key;   /* G heads, S rows of dk */
     struct heads_view value; /* G heads, S rows of dv */
     float scale;
+    float softcap; /* 0: none */
     bool causal;
-    ptrdiff_t offset; /* where query 0 stands among the keys; may be negative */
+    ptrdiff_t offset;  /* where query 0 stands among the keys; may be negative */
+    size_t key_length; /* keys from here on are padding; S: none are */
+    struct window_view window;
     struct mask_view mask;
+    const float *alibi; /* [H] slopes, or NULL */
+    const float *sinks; /* [H] logits, or NULL */
+    struct dropout_view dropout;
+    const struct key_pattern *pattern; /* NULL: all keys */
+    size_t keep;                       /* 0: all allowed keys */
 
     /* Results; row i of head h of the output starts at
      * out[h out_head_stride + i out_row_stride]. NULL: not wanted. */

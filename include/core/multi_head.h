@@ -22,15 +22,27 @@
 
 struct multi_head; /* lives in the arena it was planned in */
 
-/* What comes back for one sequence of the batch. NULL where not asked for. */
+/* What comes back for one sequence of the batch. NULL where not asked for. P is the
+ * past's length, so S counts P keys more than the request sent. */
 struct sequence_result {
     size_t T, S;
     const float *output; /* [T][width], or [H][T][dv] when `split_heads` */
-    const float *maps;   /* [map_heads][T][S], or [T][S] for the mean */
+    const float *maps;   /* [map_heads][T][map_columns], or [T][map_columns] (mean) */
     const float *lse;    /* [H][T]; -INFINITY for an empty row */
-    const float *query;  /* projections: [H][T][dk] */
-    const float *key;    /* [G][S][dk] */
-    const float *value;  /* [G][S][dv] */
+    const float *query;  /* projections, turned by rope: [H][T][dk] */
+    const float *key;    /* [G][S - P][dk] */
+    const float *value;  /* [G][S - P][dv] */
+    size_t map_columns;  /* S; fewer where a method looks at fewer (linformer) */
+    const int32_t *top_indices; /* [map_heads][T][top] */
+    const float *top_values;
+    const float *present_key; /* [G][S][dk]: the past, then the request's own */
+    const float *present_value;
+    const float *state;   /* of the linear method: [G][dk][dv] after the last token */
+    const float *entropy; /* [H][T][2]: in nats, and as a part of ln(visible keys) */
+    const struct head_statistics *statistics; /* [H]: means, no longer sums */
+    const float *received; /* [H][S]: weight each key received, summed over queries */
+    float error_maximum,
+        error_mean; /* with `compare`: of the output to the exact one */
 };
 
 struct multi_head_result {
@@ -38,6 +50,9 @@ struct multi_head_result {
     bool single;      /* answer without a batch axis */
     bool split_heads; /* query came as rank 4: outputs are [H][T][dv] */
     bool mean_map;    /* `maps` are the mean over heads */
+    size_t top;       /* maps are given as the `top` largest of each row; 0: whole */
+    enum method_name method;
+    bool compared;
     size_t H, G, dk, dv, width;
     size_t map_heads;                       /* heads in `maps`; 0: no maps */
     const struct sequence_result *sequence; /* [B] */

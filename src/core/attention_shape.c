@@ -181,6 +181,7 @@ static bool check_map_heads(const struct attention_input *input, size_t H,
 static size_t count_maps(const struct attention_input *input, size_t H)
 {
     switch (input->maps) {
+    case MAPS_TOP_K:
     case MAPS_HEADS: return input->map_heads_given ? input->map_head_count : H;
     case MAPS_MEAN: return 1;
     case MAPS_NONE: break;

@@ -147,6 +147,7 @@ static bool plan_attention(struct planner *p, size_t b, struct sequence_plan *s,
     a->dk = shape->dk;
     a->dv = dv;
     a->scale = input->scale_given ? input->scale : (float)(1 / sqrt((double)shape->dk));
+    a->key_length = S;
     a->causal = input->causal;
     a->offset = input->align == ALIGN_BOTTOM_RIGHT ? (ptrdiff_t)S - (ptrdiff_t)T : 0;
     a->mask = attention_mask_view(&input->mask, b, S);
@@ -267,6 +268,7 @@ static bool plan_sequences(struct planner *p, struct error *e)
         *s = (struct sequence_plan){0};
         *r = (struct sequence_result){.T = attention_shape_T(p->input, b),
                                       .S = attention_shape_S(p->input, b)};
+        r->map_columns = r->S;
         if (!plan_sides(p, b, s, r, e) || !plan_attention(p, b, s, r, all_heads, e) ||
             !plan_output(p, s, r, e) || !plan_tasks(p, s, b ? s - 1 : NULL, e))
             return false;

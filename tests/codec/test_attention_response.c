@@ -144,7 +144,7 @@ static void set_up(struct fixture *f, const struct form *form,
     for (size_t b = 0; b < form->B; b++) {
         size_t T = form->T[b], S = form->S[b];
         struct sequence_result *s = &f->sequence[b];
-        *s = (struct sequence_result){.T = T, .S = S};
+        *s = (struct sequence_result){.T = T, .S = S, .map_columns = S};
         s->output =
             numbers(f, T * (form->split_heads ? form->H * form->dv : form->width));
         if (form->maps)
@@ -379,7 +379,15 @@ START_TEST(members_stand_in_the_order_of_the_contract)
 {
     static const float output[] = {1, -0.5f}, map[] = {0.25f, 0.75f}, q[] = {2},
                        k[] = {3, 4}, v[] = {5, 6}, lse[] = {-INFINITY};
-    static const struct sequence_result sequence = {1, 2, output, map, lse, q, k, v};
+    static const struct sequence_result sequence = {.T = 1,
+                                                    .S = 2,
+                                                    .map_columns = 2,
+                                                    .output = output,
+                                                    .maps = map,
+                                                    .lse = lse,
+                                                    .query = q,
+                                                    .key = k,
+                                                    .value = v};
     static const struct multi_head_result result = {.B = 1,
                                                     .single = true,
                                                     .H = 1,

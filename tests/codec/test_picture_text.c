@@ -235,7 +235,8 @@ START_TEST(a_large_map_is_averaged_down_to_a_terminal)
     float *map = calloc(T * S, sizeof *map), *output = calloc(T * 9, sizeof *output);
     for (size_t j = 0; j < 5; j++)
         map[j] = 0.6f; /* row 0 alone: its cell holds 3 x 5 weights */
-    const struct sequence_result sequence = {T, S, output, map, NULL, NULL, NULL, NULL};
+    const struct sequence_result sequence = {
+        .T = T, .S = S, .map_columns = S, .output = output, .maps = map};
     struct multi_head_result m = small_result;
     m.sequence = &sequence;
     m.width = 9;
@@ -287,8 +288,8 @@ START_TEST(a_flood_of_maps_ends_within_the_bound_and_is_counted)
         map[i] = 1;
     struct sequence_result sequences[B];
     for (size_t b = 0; b < B; b++)
-        sequences[b] =
-            (struct sequence_result){.T = T, .S = T, .output = map, .maps = map};
+        sequences[b] = (struct sequence_result){
+            .T = T, .S = T, .map_columns = T, .output = map, .maps = map};
     struct multi_head_result m = small_result;
     m.single = false;
     m.B = B;

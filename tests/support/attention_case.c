@@ -89,6 +89,7 @@ static void make_arrays(struct attention_case *c, struct test_random *r, float l
         c->map_heads[h] = a->H - 1 - h;
     a->map_heads = c->map_heads;
     a->map_head_count = a->H;
+    a->key_length = a->S;
     a->scale = 1.0f / sqrtf((float)a->dk);
 
     c->true_out = room(a->H * a->T * a->dv, sizeof(double));
