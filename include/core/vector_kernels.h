@@ -24,13 +24,16 @@ enum {
 struct tile_product {
     const float *a; /* row i at a + i a_stride */
     size_t a_stride;
-    const float *b; /* row k at b + k width */
-    size_t width;   /* a multiple of VECTOR_PAD, at most TILE_WIDTH */
+    const float *b; /* row k at b + k b_stride */
+    size_t b_stride;
+    size_t width; /* a multiple of VECTOR_PAD, at most TILE_WIDTH */
     size_t depth;
     float factor;
     bool add;
     float *c; /* row i at c + i c_stride */
     size_t c_stride;
+    const float *next; /* `depth` cache lines from here, which need not exist, are
+                        * brought near meanwhile */
 };
 
 struct vector_kernels {

@@ -186,6 +186,13 @@ static void copy_query(const struct block *b, size_t h)
            (b->groups * TILE_ROWS - b->rows) * a->dk * sizeof(float));
 }
 
+/* What follows this part of a panel in memory is needed next; each group of rows
+ * fetches its share of it. */
+static const float *next_lines(const struct tile_product *p, size_t group)
+{
+    return p->b + p->depth * p->b_stride + group * p->depth * VECTOR_PAD;
+}
+
 /* scores = scale Q K^T, panel by panel, without panels that a group cannot see. */
 static void compute_scores(const struct block *b, size_t h, const float *packed)
 {
@@ -195,7 +202,7 @@ static void compute_scores(const struct block *b, size_t h, const float *packed)
             size_t width = panel_width(a->S, key);
             struct tile_product p = {.a_stride = a->dk,
                                      .b = packed_keys(a, packed, h, key) + c * width,
-                                     .width = width,
+                                     .b_stride = width,
                                      .depth = least(DEPTH, a->dk - c),
                                      .factor = a->scale,
                                      .add = c > 0,
@@ -203,8 +210,10 @@ static void compute_scores(const struct block *b, size_t h, const float *packed)
             for (size_t g = 0; g < b->groups; g++) {
                 if (group_keys(b, g) <= key)
                     continue;
+                p.width = least(width, padded(group_keys(b, g) - key));
                 p.a = b->query + g * TILE_ROWS * a->dk + c;
                 p.c = b->scores + g * TILE_ROWS * b->stride + key;
+                p.next = next_lines(&p, g);
                 b->vector->multiply(&p);
             }
         }
@@ -222,6 +231,7 @@ static void multiply_values(const struct block *b, size_t h, const float *packed
             struct tile_product p = {.a_stride = b->stride,
                                      .b = packed_values(a, packed, h, column) +
                                           key * width,
+                                     .b_stride = width,
                                      .width = width,
                                      .factor = 1.0f,
                                      .add = true,
@@ -232,6 +242,7 @@ static void multiply_values(const struct block *b, size_t h, const float *packed
                 p.depth = least(DEPTH, group_keys(b, g) - key);
                 p.a = b->scores + g * TILE_ROWS * b->stride + key;
                 p.c = b->out + g * TILE_ROWS * out_stride + column;
+                p.next = next_lines(&p, g);
                 b->vector->multiply(&p);
             }
         }

@@ -13,17 +13,23 @@ typedef float lanes __attribute__((vector_size(4 * LANES)));
 typedef int32_t int_lanes __attribute__((vector_size(4 * LANES)));
 typedef uint8_t byte_lanes __attribute__((vector_size(LANES)));
 
-/* Independent chains of a sum or maximum: in one, each would wait for the one before.
- */
+/* Independent sums or maxima: in one, each step would wait for the one before. */
 enum { CHAINS = 64 / LANES };
 
+/* EACH is a loop over a constant that must vanish, or `sum` below would be memory. */
+/* NOLINTBEGIN(bugprone-macro-parentheses): `i` is declared */
 #if defined __clang__
-#define UNROLL      _Pragma("clang loop unroll(full)")
-#define UNROLL_SOME _Pragma("clang loop unroll_count(4)")
+#define EACH(i, count) \
+    _Pragma("clang loop unroll(full)") for (size_t i = 0; i < (count); i++)
+#define EACH_PAIRED(i, count) \
+    _Pragma("clang loop unroll_count(2)") for (size_t i = 0; i < (count); i++)
 #else
-#define UNROLL      _Pragma("GCC unroll 16")
-#define UNROLL_SOME _Pragma("GCC unroll 8")
+#define EACH(i, count) _Pragma("GCC unroll 16") for (size_t i = 0; i < (count); i++)
+#define EACH_PAIRED(i, count) \
+    _Pragma("GCC unroll 2") for (size_t i = 0; i < (count); i++)
 #endif
+/* NOLINTEND(bugprone-macro-parentheses) */
+
 #define INLINE TARGET static inline __attribute__((always_inline))
 
 INLINE lanes load(const float *at)
@@ -53,33 +59,36 @@ INLINE lanes choose(int_lanes mask, lanes x, lanes y)
 #define LARGER(x, y) choose((x) > (y), x, y)
 #endif
 
-/* Unrolled, so that `sum` is registers: `vectors` is a constant where this is
- * inlined. */
+/* `vectors` is a constant where this is inlined. */
 INLINE void tile(const struct tile_product *p, size_t column, const size_t vectors)
 {
     lanes sum[TILE_ROWS][TILE_VECTORS];
-    UNROLL for (size_t i = 0; i < TILE_ROWS; i++)
-        UNROLL for (size_t v = 0; v < vectors; v++) sum[i][v] = (lanes){0};
+    EACH (i, TILE_ROWS)
+        EACH (v, vectors)
+            sum[i][v] = (lanes){0};
 
-    const float *a = p->a, *b = p->b + column;
-    UNROLL_SOME for (size_t k = 0; k < p->depth; k++, b += p->width)
-        UNROLL for (size_t i = 0; i < TILE_ROWS; i++)
-            UNROLL for (size_t v = 0; v < vectors; v++) sum[i][v] +=
-        a[i * p->a_stride + k] * load(b + v * LANES);
+    const float *a = p->a, *b = p->b + column, *next = p->next;
+    const size_t a_stride = p->a_stride, b_stride = p->b_stride;
+    EACH_PAIRED (k, p->depth) {
+        __builtin_prefetch(next + k * VECTOR_PAD);
+        EACH (i, TILE_ROWS)
+            EACH (v, vectors)
+                sum[i][v] += a[i * a_stride + k] * load(b + k * b_stride + v * LANES);
+    }
 
     float *c = p->c + column;
+    const size_t c_stride = p->c_stride;
     const float factor = p->factor;
-    if (p->add) {
-        UNROLL for (size_t i = 0; i < TILE_ROWS; i++)
-            UNROLL for (size_t v = 0; v < vectors; v++) sum[i][v] =
-                load(c + i * p->c_stride + v * LANES) + factor * sum[i][v];
-    } else {
-        UNROLL for (size_t i = 0; i < TILE_ROWS; i++)
-            UNROLL for (size_t v = 0; v < vectors; v++) sum[i][v] *= factor;
-    }
-    UNROLL for (size_t i = 0; i < TILE_ROWS; i++)
-        UNROLL for (size_t v = 0; v < vectors; v++)
-            store(c + i * p->c_stride + v * LANES, sum[i][v]);
+    EACH (i, TILE_ROWS)
+        EACH (v, vectors)
+            sum[i][v] *= factor;
+    if (p->add)
+        EACH (i, TILE_ROWS)
+            EACH (v, vectors)
+                sum[i][v] += load(c + i * c_stride + v * LANES);
+    EACH (i, TILE_ROWS)
+        EACH (v, vectors)
+            store(c + i * c_stride + v * LANES, sum[i][v]);
 }
 
 TARGET static void multiply(const struct tile_product *p)
@@ -139,23 +148,31 @@ TARGET static bool hide(float *x, const uint8_t *allowed, size_t n)
     return any;
 }
 
+INLINE float larger(float x, float y)
+{
+    return x > y ? x : y;
+}
+
 TARGET static float maximum(const float *x, size_t n)
 {
     lanes most[CHAINS];
-    UNROLL for (size_t v = 0; v < CHAINS; v++) most[v] = all(-INFINITY);
+    EACH (v, CHAINS)
+        most[v] = all(-INFINITY);
     size_t j = 0;
     for (; j + 64 <= n; j += 64)
-        UNROLL for (size_t v = 0; v < CHAINS; v++) most[v] =
-            LARGER(load(x + j + v * LANES), most[v]);
+        EACH (v, CHAINS)
+            most[v] = LARGER(load(x + j + v * LANES), most[v]);
     for (; j < n; j += LANES)
         most[0] = LARGER(load(x + j), most[0]);
     for (size_t v = 1; v < CHAINS; v++)
         most[0] = LARGER(most[v], most[0]);
 
-    float max = -INFINITY;
-    for (size_t l = 0; l < LANES; l++)
-        max = most[0][l] > max ? most[0][l] : max;
-    return max;
+    float lane[LANES];
+    store(lane, most[0]);
+    EACH (step, 4)
+        EACH (l, (size_t)LANES >> (step + 1))
+            lane[l] = larger(lane[l], lane[l + (LANES >> (step + 1))]);
+    return lane[0];
 }
 
 /* e^x = 2^n 2^r with t = x/ln 2, n the whole number nearest to it and r = t - n. Adding
@@ -184,8 +201,7 @@ TARGET static float exponentials(float *x, size_t n, float max, int shrink,
     lanes sum[CHAINS] = {0};
     size_t j = 0;
     for (; j + 64 <= n; j += 64)
-        UNROLL for (size_t v = 0; v < CHAINS; v++)
-        {
+        EACH (v, CHAINS) {
             lanes y = exponential(load(x + j + v * LANES) - max, shrink);
             if (v * LANES % VECTOR_PAD == 0)
                 __builtin_prefetch(next + j + v * LANES);
@@ -197,12 +213,14 @@ TARGET static float exponentials(float *x, size_t n, float max, int shrink,
         store(x + j, y);
         sum[0] += y;
     }
-    float total = 0;
     for (size_t v = 1; v < CHAINS; v++)
         sum[0] += sum[v];
-    for (size_t l = 0; l < LANES; l++)
-        total += sum[0][l];
-    return total;
+    float lane[LANES];
+    store(lane, sum[0]);
+    EACH (step, 4)
+        EACH (l, (size_t)LANES >> (step + 1))
+            lane[l] += lane[l + (LANES >> (step + 1))];
+    return lane[0];
 }
 
 TARGET static bool scale(float *to, const float *from, size_t n, float factor)

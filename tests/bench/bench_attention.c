@@ -119,6 +119,7 @@ int main(void)
     b.tile = (struct tile_product){.a = tile,
                                    .a_stride = 64,
                                    .b = tile + TILE_ROWS * 64,
+                                   .b_stride = TILE_WIDTH,
                                    .width = TILE_WIDTH,
                                    .depth = 64,
                                    .factor = 1,

@@ -39,6 +39,8 @@ static void multiplies(const struct vector_kernels *set, struct tile_product p,
     p.a = a;
     p.a_stride = p.depth + A;
     p.b = b;
+    p.b_stride = p.depth % 2 ? TILE_WIDTH : p.width;
+    p.next = b;
     p.c = c;
     p.c_stride = C_STRIDE;
     set->multiply(&p);
@@ -47,7 +49,7 @@ static void multiplies(const struct vector_kernels *set, struct tile_product p,
         for (size_t j = 0; j < C_STRIDE; j++) {
             double was = (double)before[i * C_STRIDE + j], sum = 0;
             for (size_t k = 0; k < p.depth && j < p.width; k++)
-                sum += (double)a[i * p.a_stride + k] * (double)b[k * p.width + j];
+                sum += (double)a[i * p.a_stride + k] * (double)b[k * p.b_stride + j];
             double want = p.add || j >= p.width ? was : 0;
             want += (double)p.factor * sum;
             if (!(fabs((double)c[i * C_STRIDE + j] - want) < 2e-5))
