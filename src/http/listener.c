@@ -66,10 +66,14 @@ static bool resolve(const char *bind, uint16_t port, union address *a, socklen_t
     return tcp_address(bind, port, a, size, e);
 }
 
-static bool failed(struct error *e, const char *what, const char *where)
+static bool failed(struct error *e, const char *what, const char *bind, uint16_t port)
 {
-    return error_set(e, ERROR_INTERNAL, "bind", "cannot %s %s: %s", what, where,
-                     strerror(errno));
+    int error = errno;
+    char where[16] = "";
+    if (strncmp(bind, unix_prefix, sizeof unix_prefix - 1) != 0)
+        snprintf(where, sizeof where, " port %u", port);
+    return error_set(e, ERROR_INTERNAL, "bind", "cannot %s %s%s: %s", what, bind, where,
+                     strerror(error));
 }
 
 /* Of a service that was killed: the file is there, but nobody behind it. */
@@ -117,13 +121,13 @@ bool listener_open(struct listener *l, const char *bind_to, uint16_t port,
 
     int fd = socket(a.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
-        return failed(e, "open a socket for", bind_to);
+        return failed(e, "open a socket for", bind_to, port);
     if (a.any.sa_family == AF_UNIX)
         remove_stale(&a, size);
     else
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
     if (bind(fd, &a.any, size) != 0 || listen(fd, SOMAXCONN) != 0) {
-        failed(e, "listen on", bind_to);
+        failed(e, "listen on", bind_to, port);
         close(fd);
         return false;
     }
@@ -163,6 +167,6 @@ int listener_connect(const char *bind_to, uint16_t port, struct error *e)
         fd = -1;
     }
     if (fd < 0)
-        failed(e, "connect to", bind_to);
+        failed(e, "connect to", bind_to, port);
     return fd;
 }
