@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "codec/problem.h"
 #include "service/clock.h"
@@ -228,4 +229,26 @@ void reply_call(struct exchange *x)
         with(response_of_pieces(call), "Content-Type",
              text ? "text/plain; charset=utf-8" : "application/json");
     queue(x, 200, call->answer_bytes, with(response, "Server-Timing", timing));
+}
+
+void reply_raw(int fd, const struct error *error)
+{
+    unsigned status = reply_status(error->code);
+    char id[REQUEST_ID_BYTES];
+    request_id_generate(id);
+    struct buffer body, answer;
+    buffer_init(&body, 4096);
+    buffer_init(&answer, 8192);
+    problem_write(error, status, id, &body);
+    buffer_printf(&answer,
+                  "HTTP/1.1 %u %s\r\nConnection: close\r\n%s"
+                  "Content-Type: " PROBLEM_JSON "\r\nX-Request-Id: %s\r\n"
+                  "Cache-Control: no-store\r\nContent-Length: %zu\r\n\r\n",
+                  status, MHD_get_reason_phrase_for(status),
+                  status == 503 ? "Retry-After: 1\r\n" : "", id, body.length);
+    buffer_append(&answer, body.data, body.length);
+    if (!body.failed && !answer.failed)
+        send(fd, answer.data, answer.length, MSG_DONTWAIT | MSG_NOSIGNAL);
+    buffer_free(&body);
+    buffer_free(&answer);
 }

@@ -11,6 +11,7 @@
 
 #include "http/exchange.h"
 #include "http/listener.h"
+#include "http/reply.h"
 #include "http/watch.h"
 #include "service/clock.h"
 #include "service/log.h"
@@ -131,17 +132,12 @@ const char *server_metrics_address(const struct server *s)
  * the socket is read on for a moment. */
 static void shed(struct server *s, int fd)
 {
-    static const char answer[] =
-        "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\n"
-        "Content-Type: application/problem+json\r\nCache-Control: no-store\r\n"
-        "Content-Length: 144\r\n\r\n"
-        "{\"type\":\"urn:attentiond:problem:overloaded\",\"title\":\"Too much to do "
-        "just "
-        "now\",\"status\":503,\"detail\":\"too many connections "
-        "(connection_limit)\"}\r\n";
-    metrics_rejected(s->site->metrics, ERROR_OVERLOADED);
-    ssize_t sent = send(fd, answer, sizeof answer - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
-    (void)sent;
+    struct error e = {0};
+    error_set(&e, ERROR_OVERLOADED, "",
+              "more than the %llu connections allowed are open (connection_limit)",
+              (unsigned long long)s->site->settings->connection_limit);
+    metrics_rejected(s->site->metrics, e.code);
+    reply_raw(fd, &e);
     shutdown(fd, SHUT_WR);
     watch_farewell(s->watch, fd);
 }

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-#include "codec/problem.h"
 #include "http/farewell.h"
 #include "http/reply.h"
 #include "service/clock.h"
@@ -16,35 +15,12 @@ struct watch {
     struct farewell farewell;
 };
 
-static void send_now(int fd, const char *text, size_t length)
-{
-    /* A full socket means a client that does not read, either. */
-    ssize_t sent = send(fd, text, length, MSG_DONTWAIT | MSG_NOSIGNAL);
-    (void)sent;
-}
-
-/* Written past the library, which offers no way to answer an unfinished request. */
 static void send_timeout(int fd)
 {
     struct error e = {0};
     error_set(&e, ERROR_REQUEST_TIMEOUT, "",
               "the request was not complete in time (header_timeout, body_timeout)");
-    char id[REQUEST_ID_BYTES];
-    request_id_generate(id);
-    struct buffer body, answer;
-    buffer_init(&body, 4096);
-    buffer_init(&answer, 8192);
-    problem_write(&e, reply_status(e.code), id, &body);
-    buffer_printf(&answer,
-                  "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n"
-                  "Content-Type: application/problem+json\r\nX-Request-Id: %s\r\n"
-                  "Cache-Control: no-store\r\nContent-Length: %zu\r\n\r\n",
-                  id, body.length);
-    buffer_append(&answer, body.data, body.length);
-    if (!body.failed && !answer.failed)
-        send_now(fd, answer.data, answer.length);
-    buffer_free(&body);
-    buffer_free(&answer);
+    reply_raw(fd, &e);
 }
 
 /* The library finds the shut socket readable, and closes it. */
@@ -69,7 +45,7 @@ static void look_for_client(struct exchange *x)
     if (p.revents & (POLLERR | POLLHUP))
         atomic_store(&x->request.call.cancelled, true);
     else if (++x->ends_seen == 2 && !x->request.http_1_0)
-        send_now(x->fd, interim, sizeof interim - 1);
+        send(x->fd, interim, sizeof interim - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 static void look(struct exchange *x, int64_t now)

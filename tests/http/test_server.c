@@ -484,7 +484,9 @@ START_TEST(too_many_connections_are_told_so)
     const char *answer = ask(&f, "GET /livez HTTP/1.1\r\nHost: a\r\n\r\n");
     ASSERT_STARTS(answer, "HTTP/1.1 503 ");
     ASSERT_HAS(answer, "\r\nRetry-After: 1\r\n");
-    ASSERT_HAS(answer, "(connection_limit)\"}\r\n");
+    ASSERT_HAS(answer, "\r\nX-Request-Id: ");
+    ASSERT_HAS(answer, "problem:overloaded");
+    ASSERT_HAS(answer, "(connection_limit)");
     close(fds[0]);
     await(atomic_load(&f.site.connections) == 3);
     ASSERT_STARTS(ask(&f, "GET /livez HTTP/1.1\r\nHost: a\r\n\r\n"), "HTTP/1.1 200 ");
