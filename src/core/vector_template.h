@@ -167,11 +167,14 @@ TARGET static float maximum(const float *x, size_t n)
     for (size_t v = 1; v < CHAINS; v++)
         most[0] = LARGER(most[v], most[0]);
 
+    const size_t quarter = LANES / 4;
     float lane[LANES];
     store(lane, most[0]);
-    EACH (step, 4)
-        EACH (l, (size_t)LANES >> (step + 1))
-            lane[l] = larger(lane[l], lane[l + (LANES >> (step + 1))]);
+    for (size_t l = 0; l < quarter; l++)
+        lane[l] = larger(larger(lane[l], lane[l + quarter]),
+                         larger(lane[l + 2 * quarter], lane[l + 3 * quarter]));
+    for (size_t l = 1; l < quarter; l++)
+        lane[0] = larger(lane[0], lane[l]);
     return lane[0];
 }
 
@@ -215,11 +218,14 @@ TARGET static float exponentials(float *x, size_t n, float max, int shrink,
     }
     for (size_t v = 1; v < CHAINS; v++)
         sum[0] += sum[v];
+    const size_t quarter = LANES / 4;
     float lane[LANES];
     store(lane, sum[0]);
-    EACH (step, 4)
-        EACH (l, (size_t)LANES >> (step + 1))
-            lane[l] += lane[l + (LANES >> (step + 1))];
+    for (size_t l = 0; l < quarter; l++)
+        lane[l] = (lane[l] + lane[l + quarter]) +
+                  (lane[l + 2 * quarter] + lane[l + 3 * quarter]);
+    for (size_t l = 1; l < quarter; l++)
+        lane[0] += lane[l];
     return lane[0];
 }
 
