@@ -196,6 +196,25 @@ describe('a request that cannot be computed is 422 and says where', () => {
     ['plus infinity in a base64 mask', { sequences: X, mask: toBase64([[0, Infinity]]) }, '/mask/data'],
     ['NaN in a base64 mask', { sequences: X, mask: toBase64([[0, NaN]]) }, '/mask/data'],
     [
+      'the other base64 alphabet',
+      { sequences: { dtype: 'f32', shape: [1, 1], data: 'AACA_w==' } },
+      '/sequences/data',
+    ],
+    [
+      'base64 with a line break',
+      { sequences: { dtype: 'f32', shape: [1, 1], data: 'AACA\nPw==' } },
+      '/sequences/data',
+    ],
+    [
+      'bits behind the last byte',
+      { sequences: { dtype: 'f32', shape: [1, 1], data: 'AACAPx==' } },
+      '/sequences/data',
+    ],
+    ['rank 3 in a list of base64', { sequences: [toBase64([X])] }, '/sequences/0/shape'],
+    ['a boolean after null in a mask', { sequences: X, mask: [null, true] }, '/mask/1'],
+    ['null after a boolean in a mask', { sequences: X, mask: [true, null] }, '/mask/1'],
+    ['map_heads beside a mean', { sequences: X, maps: 'mean', map_heads: [0] }, '/map_heads'],
+    [
       'a bool that is 2',
       { sequences: X, mask: { dtype: 'bool', shape: [1, 2], data: 'AQI=' } },
       '/mask/data',
@@ -325,6 +344,8 @@ describe('what is not JSON is 400 and says where', () => {
   const more = {
     'a duplicate member': '{"sequences": [[1]], "heads": 1, "heads": 1}',
     'a duplicate member, escaped': '{"sequences": [[1]], "heads": 1, "he\\u0061ds": 1}',
+    'a duplicate member inside an unknown one': '{"x": {"a": 1, "a": 1}}',
+    '129 members': JSON.stringify(Object.fromEntries(Array.from({ length: 129 }, (_, i) => [`a${i}`, 1]))),
     'a duplicate member inside weights': '{"sequences": [[1]], "weights": {"wq": [[1]], "wq": [[1]]}}',
     'nesting of 17': `{"sequences": ${'['.repeat(17)}1${']'.repeat(17)}}`,
     'nesting of 20,000': '['.repeat(20000),
@@ -575,6 +596,21 @@ describe('HTTP that is not well-formed', () => {
     'two lengths': [post('Content-Length: 20', 'Content-Length: 20') + body, 400, 'bad-request'],
     'an unknown transfer coding': [post('Transfer-Encoding: gzip') + body, 501, 'not-implemented'],
     'two hosts': [post('Host: b', 'Content-Length: 20') + body, 400, 'bad-request'],
+    'two different lengths': [post('Content-Length: 3', 'Content-Length: 20') + body, 400, 'bad-request'],
+    'a length beyond 63 bits': [post('Content-Length: 9223372036854775808') + body, 413, 'too-large'],
+    'a coding before chunked': [post('Transfer-Encoding: gzip, chunked') + body, 501, 'not-implemented'],
+    'two transfer codings': [
+      post('Transfer-Encoding: chunked', 'Transfer-Encoding: chunked') + body,
+      400,
+      'bad-request',
+    ],
+    'chunks in HTTP/1.0': [
+      post('Transfer-Encoding: chunked').replace('1.1', '1.0') + `14\r\n${body}\r\n0\r\n\r\n`,
+      400,
+      'bad-request',
+    ],
+    'too many fields': [post(...Array(70).fill('X: y'), 'Content-Length: 20') + body, 431, 'too-large'],
+    'too long a field': [post(`X: ${'y'.repeat(20000)}`, 'Content-Length: 20') + body, 431, 'too-large'],
   };
   for (const [name, [bytes, status, slug]] of Object.entries(cases))
     test(`${name} is ${status}, and the connection is closed`, async () => {
@@ -583,6 +619,33 @@ describe('HTTP that is not well-formed', () => {
       assert.ok(answer.closed);
       assert.equal(answer.headers.connection, 'close');
     });
+
+  test('too long a target is 414', async () => {
+    assertProblem(await get(service, `/${'x'.repeat(9000)}`), 414, 'too-large');
+  });
+
+  test('a body may come in chunks of a byte, and a request in bytes', async () => {
+    const chunks = [...body].map((c) => `1\r\n${c}\r\n`).join('');
+    const answer = await raw(
+      service,
+      post('Transfer-Encoding: chunked') + chunks + '0\r\nX-Trailer: 1\r\n\r\n',
+      {
+        sent: body,
+        silenceMs: 300,
+      }
+    );
+    assert.equal(answer.status, 200);
+  });
+
+  test('requests that come at once are answered in their order', async () => {
+    const ids = ['one', 'two', 'three'];
+    const requests = ids.map(
+      (id) => post(`X-Request-Id: ${id}`, 'Content-Length: 19') + '{"sequences":[[1]]}'
+    );
+    const answer = await raw(service, requests.join(''), { sent: body, silenceMs: 300 });
+    const following = [...`${answer.after}`.matchAll(/X-Request-Id: (\w+)/g)].map((match) => match[1]);
+    assert.deepEqual([answer.headers['x-request-id'], ...following], ids);
+  });
 
   test('a body that stops coming is closed at its deadline', async () => {
     const answer = await raw(service, post('Content-Length: 20') + '{"seq', { silenceMs: 4000 });

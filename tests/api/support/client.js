@@ -117,7 +117,7 @@ export function fetchAnswer(service, agent, method, path, body) {
             reject(error);
           }
         });
-      },
+      }
     );
     message.setTimeout(curlSeconds * 1000, () => message.destroy(new Error('no answer in time')));
     message.on('error', reject);
@@ -126,8 +126,10 @@ export function fetchAnswer(service, agent, method, path, body) {
 }
 
 // Writes bytes as they are and returns what came back until the service closed, or
-// fell silent for `silenceMs`; [] when it closed without a word.
-export function raw(service, bytes, { method = 'POST', path = '/v1/attention', silenceMs = 1500 } = {}) {
+// fell silent for `silenceMs`: the first answer, the bytes `after` it, and whether the service
+// `closed`. `sent` is the body inside of `bytes`, where it is one that is computed.
+export function raw(service, bytes, options = {}) {
+  const { method = 'POST', path = '/v1/attention', silenceMs = 1500, sent } = options;
   return new Promise((resolve, reject) => {
     const socket = net.connect(service.port, '127.0.0.1', () => socket.write(bytes));
     const chunks = [];
@@ -144,7 +146,7 @@ export function raw(service, bytes, { method = 'POST', path = '/v1/attention', s
         const length = Number(answer.headers['content-length']);
         const after = answer.body.subarray(length);
         answer.body = answer.body.subarray(0, length);
-        resolve(finish({ method, path, closed, after, ...answer }));
+        resolve(finish({ method, path, sent, closed, after, ...answer }));
       } catch (error) {
         reject(error);
       }
