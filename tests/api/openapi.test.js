@@ -5,7 +5,7 @@ import { after, before, describe, test } from 'node:test';
 import { attention, get, request } from './support/client.js';
 import { assertClose, fromBase64 } from './support/numbers.js';
 import { page, pageFile } from './support/page.js';
-import { start } from './support/service.js';
+import { start, until } from './support/service.js';
 
 let service;
 before(async () => (service = await start()));
@@ -92,11 +92,30 @@ describe('examples of the page', () => {
         });
     });
 
+  test('the drawing', async () => {
+    const { value } = responses['200'].content['text/plain'].examples.worked_example;
+    assert.equal((await attention(service, requests.worked_example.value, { Accept: 'text/plain' })).text, value);
+  });
+
+  test('what operators are shown has the members of its example', async () => {
+    const exampleOf = (path) => page.paths[path].get.responses['200'].content['application/json'].example;
+    const members = (o) =>
+      Object.entries(o).flatMap(([k, v]) => (v?.constructor === Object ? [k, ...members(v)] : [k]));
+    const { json } = await get(service, '/v1/info');
+    assert.deepEqual(members(json), members(exampleOf('/v1/info')));
+    const { id } = (await attention(service, requests.worked_example.value)).json;
+    const record = await until('its record', async () => {
+      const recent = (await get(service, '/metrics/requests')).json.requests;
+      return recent.find((one) => one.id === id);
+    });
+    assert.deepEqual(members(record), members(exampleOf('/metrics/requests').requests[0]));
+  });
+
   test('every answer has its request', () => {
     const answers = [responses['200'], ...Object.values(page.components.responses)].flatMap((response) =>
       Object.values(response.content).flatMap((content) => Object.keys(content.examples ?? {}))
     );
-    assert.deepEqual(answers.sort(), Object.keys(requests).sort());
+    assert.deepEqual([...new Set(answers)].sort(), Object.keys(requests).sort());
   });
 });
 

@@ -89,7 +89,7 @@ say "2. A layer of a trained network reading a picture of the line \"attention i
 echo "   (PP-OCRv4 text recogniser: 51 slices of the picture, 8 heads; head 6 is shown):"
 show "curl --json @config/demo/recogniser_layer0.json -H 'Accept: text/plain' $url/v1/attention"
 curl -sS --fail-with-body --json @config/demo/recogniser_layer0.json -H 'Accept: text/plain' \
-    -w '\nServer-Timing (ms): %header{server-timing}\n' "$url/v1/attention"
+    -w 'Server-Timing (ms): %header{server-timing}\n' "$url/v1/attention"
 
 kill -TERM "$service"
 status=0

@@ -120,7 +120,7 @@ export function fetchAnswer(service, agent, method, path, body) {
       }
     );
     message.setTimeout(curlSeconds * 1000, () => message.destroy(new Error('no answer in time')));
-    message.on('error', reject);
+    message.on('error', (error) => reject(Object.assign(error, { reused: message.reusedSocket })));
     message.end(body);
   });
 }
