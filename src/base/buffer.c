@@ -32,9 +32,10 @@ static bool reserve(struct buffer *b, size_t more)
     size_t doubled = b->capacity < b->limit / 2 ? b->capacity * 2 : b->limit;
     size_t capacity = wanted > doubled ? wanted : doubled;
     char *data = realloc(b->data, capacity);
-    b->failed = !data;
-    if (b->failed)
+    if (!data) {
+        b->failed = true;
         return false;
+    }
     b->data = data;
     b->capacity = capacity;
     return true;
