@@ -20,6 +20,11 @@ enum {
     VECTOR_PAD = 16
 };
 
+static inline size_t vector_padded(size_t n)
+{
+    return (n + VECTOR_PAD - 1) / VECTOR_PAD * VECTOR_PAD;
+}
+
 /* c[6][width] = factor a[6][depth] b[depth][width], or added to what c holds. */
 struct tile_product {
     const float *a; /* row i at a + i a_stride */

@@ -9,23 +9,19 @@
 #include <string.h>
 
 #include "core/attention.h"
-#include "core/transpose.h"
+#include "core/attention_panels.h"
 #include "core/vector_kernels.h"
 
 enum {
     BLOCK_ROWS = 6 * TILE_ROWS,
-    PACK_KEYS = 512, /* keys of one pack */
-    DEPTH = 256      /* a panel of that depth fits the first-level cache */
+    /* Deeper products are sums of parts: less rounding, and what one group of rows has
+     * read of a panel is still near when the next one does. */
+    DEPTH = 256
 };
 
 static size_t least(size_t a, size_t b)
 {
     return a < b ? a : b;
-}
-
-static size_t padded(size_t n)
-{
-    return (n + VECTOR_PAD - 1) / VECTOR_PAD * VECTOR_PAD;
 }
 
 static size_t divided_up(size_t n, size_t by)
@@ -37,76 +33,6 @@ static void fill(float *x, size_t from, size_t to, float number)
 {
     for (size_t j = from; j < to; j++)
         x[j] = number;
-}
-
-/* Packed, a key head is [S/64] panels [dk][64] of keys, then [dv/64] panels [S][64]
- * of values; the last panel of each is as wide as its padded rest. */
-static size_t head_numbers(const struct attention *a)
-{
-    return padded(a->S) * a->dk + a->S * padded(a->dv);
-}
-
-static size_t panel_width(size_t columns, size_t first)
-{
-    return padded(least(columns - first, TILE_WIDTH));
-}
-
-static const float *packed_keys(const struct attention *a, const float *packed,
-                                size_t h, size_t first)
-{
-    return packed + h / (a->H / a->G) * head_numbers(a) + first * a->dk;
-}
-
-static const float *packed_values(const struct attention *a, const float *packed,
-                                  size_t h, size_t first)
-{
-    return packed_keys(a, packed, h, padded(a->S)) + first * a->S;
-}
-
-static size_t packed_bytes(const struct attention *a)
-{
-    return a->G * head_numbers(a) * sizeof(float);
-}
-
-static size_t packs(const struct attention *a)
-{
-    return a->G * divided_up(a->S, PACK_KEYS);
-}
-
-/* panel[c][j] = key[first + j][c], and 0 beyond the last key. */
-static void pack_keys(const struct attention *a, size_t g, size_t first, float *panel)
-{
-    size_t width = panel_width(a->S, first), keys = least(a->S - first, TILE_WIDTH);
-    const float *key = a->key.data + g * a->key.head_stride + first * a->key.row_stride;
-    transpose(panel, width, key, a->key.row_stride, keys, a->dk);
-    for (size_t c = 0; c < a->dk; c++)
-        fill(panel + c * width, keys, width, 0.0f);
-}
-
-/* panel[j][c] = value[j][first + c], and 0 beyond the last column, for some keys. */
-static void pack_values(const struct attention *a, size_t g, size_t first, size_t from,
-                        size_t to, float *panel)
-{
-    size_t width = panel_width(a->dv, first),
-           columns = least(a->dv - first, TILE_WIDTH);
-    const float *value = a->value.data + g * a->value.head_stride + first;
-    for (size_t j = from; j < to; j++) {
-        memcpy(panel + j * width, value + j * a->value.row_stride,
-               columns * sizeof(float));
-        fill(panel + j * width, columns, width, 0.0f);
-    }
-}
-
-static void pack(const struct attention *a, size_t index, void *packed)
-{
-    size_t runs = divided_up(a->S, PACK_KEYS), g = index / runs;
-    size_t from = index % runs * PACK_KEYS, to = least(a->S, from + PACK_KEYS);
-    float *keys = (float *)packed + g * head_numbers(a);
-    float *values = keys + padded(a->S) * a->dk;
-    for (size_t first = from; first < to; first += TILE_WIDTH)
-        pack_keys(a, g, first, keys + first * a->dk);
-    for (size_t first = 0; first < a->dv; first += TILE_WIDTH)
-        pack_values(a, g, first, from, to, values + first * a->S);
 }
 
 /* One block of rows at work. The arrays are parts of the scratch. */
@@ -126,13 +52,13 @@ struct block {
 
 static size_t score_stride(const struct attention *a)
 {
-    return padded(a->S) + VECTOR_PAD;
+    return vector_padded(a->S) + VECTOR_PAD;
 }
 
 static size_t scratch_bytes(const struct attention *a)
 {
-    size_t row = padded(a->dk) + score_stride(a) + padded(a->dv);
-    return (BLOCK_ROWS * row + padded(a->S)) * sizeof(float);
+    size_t row = vector_padded(a->dk) + score_stride(a) + vector_padded(a->dv);
+    return (BLOCK_ROWS * row + vector_padded(a->S)) * sizeof(float);
 }
 
 /* Keys that row i may see by `causal` and the mask's width: those below this. */
@@ -164,8 +90,8 @@ static void begin_block(struct block *b, const struct attention *a, size_t index
         b->keys[i] = visible_keys(a, b->first + least(i, b->rows - 1));
     b->scores = scratch;
     b->query = b->scores + BLOCK_ROWS * b->stride;
-    b->out = b->query + BLOCK_ROWS * padded(a->dk);
-    b->mask_row = b->out + BLOCK_ROWS * padded(a->dv);
+    b->out = b->query + BLOCK_ROWS * vector_padded(a->dk);
+    b->mask_row = b->out + BLOCK_ROWS * vector_padded(a->dv);
 }
 
 /* Keys that some row of a group sees: its last row sees most. */
@@ -199,9 +125,10 @@ static void compute_scores(const struct block *b, size_t h, const float *packed)
     const struct attention *a = b->a;
     for (size_t key = 0; key < group_keys(b, b->groups - 1); key += TILE_WIDTH)
         for (size_t c = 0; c < a->dk; c += DEPTH) {
-            size_t width = panel_width(a->S, key);
+            size_t width = attention_panel_width(a->S, key);
             struct tile_product p = {.a_stride = a->dk,
-                                     .b = packed_keys(a, packed, h, key) + c * width,
+                                     .b = attention_panel_keys(a, packed, h, key) +
+                                          c * width,
                                      .b_stride = width,
                                      .depth = least(DEPTH, a->dk - c),
                                      .factor = a->scale,
@@ -210,7 +137,7 @@ static void compute_scores(const struct block *b, size_t h, const float *packed)
             for (size_t g = 0; g < b->groups; g++) {
                 if (group_keys(b, g) <= key)
                     continue;
-                p.width = least(width, padded(group_keys(b, g) - key));
+                p.width = least(width, vector_padded(group_keys(b, g) - key));
                 p.a = b->query + g * TILE_ROWS * a->dk + c;
                 p.c = b->scores + g * TILE_ROWS * b->stride + key;
                 p.next = next_lines(&p, g);
@@ -223,13 +150,13 @@ static void compute_scores(const struct block *b, size_t h, const float *packed)
 static void multiply_values(const struct block *b, size_t h, const float *packed)
 {
     const struct attention *a = b->a;
-    size_t out_stride = padded(a->dv), keys = group_keys(b, b->groups - 1);
+    size_t out_stride = vector_padded(a->dv), keys = group_keys(b, b->groups - 1);
     memset(b->out, 0, b->groups * TILE_ROWS * out_stride * sizeof(float));
     for (size_t column = 0; column < a->dv; column += TILE_WIDTH)
         for (size_t key = 0; key < keys; key += DEPTH) {
-            size_t width = panel_width(a->dv, column);
+            size_t width = attention_panel_width(a->dv, column);
             struct tile_product p = {.a_stride = b->stride,
-                                     .b = packed_values(a, packed, h, column) +
+                                     .b = attention_panel_values(a, packed, h, column) +
                                           key * width,
                                      .b_stride = width,
                                      .width = width,
@@ -288,16 +215,16 @@ static float log_sum(float max, float sum, int shrink)
 static bool softmax_row(struct block *b, size_t h, size_t i)
 {
     float *scores = b->scores + i * b->stride;
-    size_t n = b->keys[i], end = padded(group_keys(b, i / TILE_ROWS));
+    size_t n = b->keys[i], end = vector_padded(group_keys(b, i / TILE_ROWS));
     float max = -INFINITY, sum = 0.0f;
     if (mask_scores(b, h, i, scores)) {
-        fill(scores, n, padded(n), -INFINITY);
-        max = b->vector->maximum(scores, padded(n));
-        sum = b->vector->exponentials(scores, padded(n), max, b->shrink,
+        fill(scores, n, vector_padded(n), -INFINITY);
+        max = b->vector->maximum(scores, vector_padded(n));
+        sum = b->vector->exponentials(scores, vector_padded(n), max, b->shrink,
                                       scores + b->stride);
         if (!isfinite(max) || !isfinite(sum))
             return false;
-        fill(scores, padded(n), end, 0.0f);
+        fill(scores, vector_padded(n), end, 0.0f);
     } else {
         fill(scores, 0, end, 0.0f);
     }
@@ -314,7 +241,7 @@ static bool softmax(struct block *b, size_t h)
             return false;
     /* Rows that fill up the last group. */
     for (size_t i = b->rows; i < b->groups * TILE_ROWS; i++)
-        fill(b->scores + i * b->stride, 0, padded(b->keys[i]), 0.0f);
+        fill(b->scores + i * b->stride, 0, vector_padded(b->keys[i]), 0.0f);
     return true;
 }
 
@@ -323,7 +250,7 @@ static bool write_out(const struct block *b, size_t h)
     const struct attention *a = b->a;
     bool finite = true;
     for (size_t i = 0; i < b->rows; i++) {
-        float *row = b->out + i * padded(a->dv);
+        float *row = b->out + i * vector_padded(a->dv);
         finite = b->vector->scale(row, row, a->dv, b->inverse[i]) && finite;
         if (a->out)
             memcpy(a->out + h * a->out_head_stride + (b->first + i) * a->out_row_stride,
@@ -390,9 +317,9 @@ static bool run(const struct attention *a, const void *packed, size_t tile,
 
 const struct attention_kernel attention_tiled = {
     .name = "tiled",
-    .packed_bytes = packed_bytes,
-    .packs = packs,
-    .pack = pack,
+    .packed_bytes = attention_panels_bytes,
+    .packs = attention_panels_packs,
+    .pack = attention_panels_pack,
     .tiles = tiles,
     .scratch_bytes = scratch_bytes,
     .run = run,

@@ -1,0 +1,87 @@
+#include "core/attention_panels.h"
+
+#include <string.h>
+
+#include "core/transpose.h"
+#include "core/vector_kernels.h"
+
+enum { PACK_KEYS = 512 }; /* keys of one pack */
+
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+static size_t key_runs(const struct attention *a)
+{
+    return (a->S + PACK_KEYS - 1) / PACK_KEYS;
+}
+
+static size_t head_numbers(const struct attention *a)
+{
+    return vector_padded(a->S) * a->dk + a->S * vector_padded(a->dv);
+}
+
+size_t attention_panel_width(size_t columns, size_t first)
+{
+    return vector_padded(least(columns - first, TILE_WIDTH));
+}
+
+const float *attention_panel_keys(const struct attention *a, const float *packed,
+                                  size_t h, size_t first)
+{
+    return packed + h / (a->H / a->G) * head_numbers(a) + first * a->dk;
+}
+
+const float *attention_panel_values(const struct attention *a, const float *packed,
+                                    size_t h, size_t first)
+{
+    return attention_panel_keys(a, packed, h, vector_padded(a->S)) + first * a->S;
+}
+
+size_t attention_panels_bytes(const struct attention *a)
+{
+    return a->G * head_numbers(a) * sizeof(float);
+}
+
+size_t attention_panels_packs(const struct attention *a)
+{
+    return a->G * key_runs(a);
+}
+
+/* panel[c][j] = key[first + j][c], and 0 beyond the last key. */
+static void pack_keys(const struct attention *a, size_t g, size_t first, float *panel)
+{
+    size_t width = attention_panel_width(a->S, first);
+    size_t keys = least(a->S - first, TILE_WIDTH);
+    const float *key = a->key.data + g * a->key.head_stride + first * a->key.row_stride;
+    transpose(panel, width, key, a->key.row_stride, keys, a->dk);
+    for (size_t c = 0; c < a->dk; c++)
+        memset(panel + c * width + keys, 0, (width - keys) * sizeof(float));
+}
+
+/* panel[j][c] = value[j][first + c], and 0 beyond the last column, for some keys. */
+static void pack_values(const struct attention *a, size_t g, size_t first, size_t from,
+                        size_t to, float *panel)
+{
+    size_t width = attention_panel_width(a->dv, first);
+    size_t columns = least(a->dv - first, TILE_WIDTH);
+    const float *value = a->value.data + g * a->value.head_stride + first;
+    for (size_t j = from; j < to; j++) {
+        memcpy(panel + j * width, value + j * a->value.row_stride,
+               columns * sizeof(float));
+        memset(panel + j * width + columns, 0, (width - columns) * sizeof(float));
+    }
+}
+
+void attention_panels_pack(const struct attention *a, size_t index, void *packed)
+{
+    size_t runs = key_runs(a), g = index / runs;
+    size_t from = index % runs * PACK_KEYS, to = least(a->S, from + PACK_KEYS);
+    float *keys = (float *)packed + g * head_numbers(a);
+    float *values = keys + vector_padded(a->S) * a->dk;
+    for (size_t first = from; first < to; first += TILE_WIDTH)
+        pack_keys(a, g, first, keys + first * a->dk);
+    for (size_t first = 0; first < a->dv; first += TILE_WIDTH)
+        pack_values(a, g, first, from, to, values + first * a->S);
+}
