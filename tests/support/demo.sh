@@ -60,7 +60,8 @@ pretty() {
     END { print "" }'
 }
 
-# Started like any other program: 127.0.0.1, and port 0 takes a free one.
+# At its defaults, whatever the environment sets; port 0 takes a free one.
+for variable in $(env | sed -n 's/^\(ATTENTIOND_[A-Z_]*\)=.*/\1/p'); do unset "$variable"; done
 "$binary" --port 0 --log-format text --log-level info 2>"$log" &
 service=$!
 url=
@@ -74,22 +75,25 @@ for _ in $(seq 100); do
     sleep 0.05
 done
 [ -n "$url" ] || give_up "it was not ready within 5 seconds"
-say "attentiond is ready at $url (process $service)."
+url=$url/v1/attention
+say "attentiond is ready (process $service)."
+show "url=$url"
 
 say "1. Three tokens, projected to queries, keys and values by small weights:"
-show "curl --json @config/demo/worked_example.json $url/v1/attention"
-curl -sS --fail-with-body --json @config/demo/worked_example.json "$url/v1/attention" | pretty
+show "curl --json @config/demo/worked_example.json \$url"
+answer=$(curl -sS --fail-with-body --json @config/demo/worked_example.json "$url") || give_up "$answer"
+printf '%s\n' "$answer" | pretty
 
 say "   The same, drawn: a row a query, a column a key, darker = more weight."
-show "curl --json @config/demo/worked_example.json -H 'Accept: text/plain' $url/v1/attention"
+show "curl --json @config/demo/worked_example.json -H 'Accept: text/plain' \$url"
 curl -sS --fail-with-body --json @config/demo/worked_example.json -H 'Accept: text/plain' \
-    "$url/v1/attention"
+    "$url"
 
 say "2. A layer of a trained network reading a picture of the line \"attention is all you need\""
 echo "   (PP-OCRv4 text recogniser: 51 slices of the picture, 8 heads; head 6 is shown):"
-show "curl --json @config/demo/recogniser_layer0.json -H 'Accept: text/plain' $url/v1/attention"
+show "curl --json @config/demo/recogniser_layer0.json -H 'Accept: text/plain' \$url"
 curl -sS --fail-with-body --json @config/demo/recogniser_layer0.json -H 'Accept: text/plain' \
-    -w 'Server-Timing (ms): %header{server-timing}\n' "$url/v1/attention"
+    -w 'Server-Timing (ms): %header{server-timing}\n' "$url"
 
 kill -TERM "$service"
 status=0
