@@ -95,6 +95,8 @@ struct head_statistics {
     double first, own, previous, next; /* p of key 0, i + offset, one less, one more */
 };
 
+struct attention_method;
+
 struct attention {
     size_t H, G, T, S, dk, dv;
     struct heads_view query; /* H heads, T rows of dk */
@@ -110,8 +112,10 @@ struct attention {
     const float *alibi; /* [H] slopes, or NULL */
     const float *sinks; /* [H] logits, or NULL */
     struct dropout_view dropout;
-    const struct key_pattern *pattern; /* NULL: all keys */
-    size_t keep;                       /* 0: all allowed keys */
+    const struct key_pattern *pattern;     /* NULL: all keys */
+    size_t keep;                           /* 0: all allowed keys */
+    const struct attention_method *method; /* of a kernel that approximates: see
+                                            * approximations.h; others ignore it */
 
     /* Results; row i of head h of the output starts at
      * out[h out_head_stride + i out_row_stride]. NULL: not wanted. */
