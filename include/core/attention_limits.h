@@ -15,6 +15,12 @@ MUST_USE bool attention_limits_check(const struct attention_input *input,
                                      const struct attention_limits *limits,
                                      struct error *e);
 
+/* Tokens of the past together with those of the longest sequence. */
+MUST_USE bool attention_limits_check_past(const struct attention_input *input,
+                                          const struct attention_shape *shape,
+                                          const struct attention_limits *limits,
+                                          struct error *e);
+
 /* The numbers of all attention maps together. */
 MUST_USE bool attention_limits_check_maps(const struct attention_input *input,
                                           const struct attention_shape *shape,

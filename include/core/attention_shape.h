@@ -20,13 +20,13 @@ struct attention_shape {
     size_t map_heads;    /* maps answered a sequence: one for the mean, 0 for none */
 };
 
-/* Fills `out` from `input`, whose numbers are not looked at. False with `e` set:
- * ERROR_TOO_LARGE (a ceiling of `limits`) or ERROR_INVALID_INPUT. */
+/* Fills `out` from `input`, of whose numbers only those of options are looked at. False
+ * with `e` set: ERROR_TOO_LARGE (a ceiling of `limits`) or ERROR_INVALID_INPUT. */
 MUST_USE bool attention_shape_of(const struct attention_input *input,
                                  const struct attention_limits *limits,
                                  struct attention_shape *out, struct error *e);
 
-/* Tokens that ask, and tokens that are asked, in sequence `b`. */
+/* Tokens that ask, and tokens that are asked, the past included, in sequence `b`. */
 size_t attention_shape_T(const struct attention_input *input, size_t b);
 size_t attention_shape_S(const struct attention_input *input, size_t b);
 

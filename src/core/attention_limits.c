@@ -1,6 +1,7 @@
 #include "core/attention_limits.h"
 
 #include "base/field.h"
+#include "core/attention_past.h"
 
 /* A member, a figure of it, and the setting that bounds it. */
 static bool check(const char *path, size_t figure, const char *what, size_t most,
@@ -82,6 +83,20 @@ bool attention_limits_check(const struct attention_input *input,
            check_columns(&w->wo, "/weights/wo", limits, e);
 }
 
+bool attention_limits_check_past(const struct attention_input *input,
+                                 const struct attention_shape *shape,
+                                 const struct attention_limits *limits, struct error *e)
+{
+    size_t P = attention_past_length(input), most = limits->max_tokens;
+    if (P == 0 || (P <= most && shape->longest_S <= most))
+        return true;
+
+    return error_set(e, ERROR_TOO_LARGE, "/past/key",
+                     "has %zu tokens, with those of the request the setting max_tokens "
+                     "allows %zu",
+                     P, most);
+}
+
 /* Stays at SIZE_MAX instead of wrapping. */
 static size_t multiply(size_t a, size_t b)
 {
@@ -101,8 +116,10 @@ bool attention_limits_check_maps(const struct attention_input *input,
 {
     size_t numbers = 0;
     for (size_t b = 0; b < shape->B; b++) {
-        size_t cells =
-            multiply(attention_shape_T(input, b), attention_shape_S(input, b));
+        /* Of a top_k map each cell is an index and a number. */
+        size_t columns = input->maps == MAPS_TOP_K ? multiply(2, input->top_k)
+                                                   : attention_shape_S(input, b);
+        size_t cells = multiply(attention_shape_T(input, b), columns);
         numbers = add(numbers, multiply(shape->map_heads, cells));
     }
     if (numbers <= limits->max_map_numbers)

@@ -4,6 +4,8 @@
 #include "core/attention_heads.h"
 #include "core/attention_limits.h"
 #include "core/attention_mask.h"
+#include "core/attention_options.h"
+#include "core/attention_past.h"
 
 static bool refuse_unless(bool ok, const char *path, const char *message,
                           struct error *e)
@@ -23,7 +25,8 @@ size_t attention_shape_S(const struct attention_input *input, size_t b)
     const struct tensor *key = &input->key;
     const struct batch *tokens =
         input->context.count ? &input->context : &input->sequences;
-    return key->rank ? key->extent[key->rank - 2] : tokens->item[b].extent[0];
+    return attention_past_length(input) +
+           (key->rank ? key->extent[key->rank - 2] : tokens->item[b].extent[0]);
 }
 
 /* Exactly one of the two forms, and nothing beside it that belongs to the other. */
@@ -153,31 +156,6 @@ static void measure(const struct attention_input *input, struct attention_shape 
     }
 }
 
-static bool check_map_heads(const struct attention_input *input, size_t H,
-                            struct error *e)
-{
-    const struct field *at = FIELD_NAME(NULL, "map_heads");
-    if (input->maps != MAPS_HEADS)
-        return field_error(at, e, ERROR_INVALID_INPUT,
-                           "goes with the maps \"heads\" only");
-    if (input->map_head_count == 0)
-        return field_error(at, e, ERROR_INVALID_INPUT,
-                           "names no head; say \"maps\": \"none\" for no maps");
-
-    /* More names than heads cannot all differ, so this ends within H + 1 of them. */
-    for (size_t i = 0; i < input->map_head_count; i++) {
-        if (input->map_heads[i] >= H)
-            return field_error(FIELD_AT(at, i), e, ERROR_INVALID_INPUT,
-                               "is %zu, but there are %zu heads, counted from 0",
-                               input->map_heads[i], H);
-        for (size_t j = 0; j < i; j++)
-            if (input->map_heads[j] == input->map_heads[i])
-                return field_error(FIELD_AT(at, i), e, ERROR_INVALID_INPUT,
-                                   "names head %zu a second time", input->map_heads[i]);
-    }
-    return true;
-}
-
 static size_t count_maps(const struct attention_input *input, size_t H)
 {
     switch (input->maps) {
@@ -198,14 +176,17 @@ bool attention_shape_of(const struct attention_input *input,
         return false;
     if (!(input->query.rank ? check_projected(input, e) : check_tokens(input, e)))
         return false;
-    if (!attention_limits_check(input, limits, e))
+
+    bool single = input->query.rank ? input->query.rank == 2 : input->sequences.single;
+    if (!attention_past_check_ranks(input, single, e) ||
+        !attention_limits_check(input, limits, e))
         return false;
 
     measure(input, out);
-    if (!attention_heads_of(input, out, e) ||
-        !attention_mask_check(&input->mask, out, e))
-        return false;
-    if (input->map_heads_given && !check_map_heads(input, out->H, e))
+    if (!attention_limits_check_past(input, out, limits, e) ||
+        !attention_heads_of(input, out, e) || !attention_past_check(input, out, e) ||
+        !attention_mask_check(&input->mask, out, e) ||
+        !attention_options_check(input, out, e))
         return false;
 
     out->map_heads = count_maps(input, out->H);
