@@ -53,7 +53,7 @@ void drain(struct server *s, struct site *site, int interrupt_fd)
               LOG_I("in_flight", atomic_load(&site->in_flight)),
               LOG_I("drain_timeout_ms", set->drain_timeout));
     int64_t until_ns = clock_now_ns() + (int64_t)set->drain_timeout * NS_PER_MS;
-    enum { SETTLE_MS = 100, SEND_MS = 2000, CUT_MS = 1000 };
+    enum { SETTLE_MS = 250, SEND_MS = 2000, CUT_MS = 1000 };
     if (!hurry)
         hurry = !wait_for_answers(site, until_ns, SETTLE_MS, interrupt_fd);
 

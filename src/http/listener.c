@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/filter.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -134,6 +135,20 @@ bool listener_open(struct listener *l, const char *bind_to, uint16_t port,
     l->fd = fd;
     describe(l, &a);
     return true;
+}
+
+void listener_refuse(struct listener *l)
+{
+    if (l->fd < 0)
+        return;
+    if (l->path[0]) {
+        unlink(l->path);
+        l->path[0] = '\0';
+        return;
+    }
+    struct sock_filter drop = BPF_STMT(BPF_RET | BPF_K, 0);
+    const struct sock_fprog program = {.len = 1, .filter = &drop};
+    setsockopt(l->fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
 }
 
 void listener_close(struct listener *l)

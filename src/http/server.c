@@ -204,6 +204,8 @@ bool server_accept(struct server *s, int wake_fd, int timeout_ms)
 
 void server_stop_accepting(struct server *s)
 {
+    for (size_t i = 0; i < s->door_count; i++)
+        listener_refuse(&s->doors[i].listener);
     for (size_t i = 0; i < s->door_count; i++) {
         take_connections(s, &s->doors[i], SOMAXCONN);
         listener_close(&s->doors[i].listener);
