@@ -94,6 +94,9 @@ describe('SIGTERM under load', () => {
         const { 200: computed, 503: refused, ECONNREFUSED, rested, ...lost } = outcomes;
         assert.match(service.log, /\bunanswered=0\b/);
         assert.ok(computed > 20);
+        // Under a sanitizer a client may take longer to send its request than the service
+        // waits for one that has only connected.
+        if (sanitized) delete lost.ECONNRESET;
         assert.deepEqual(lost, {}, 'requests that were accepted and not answered');
       }
     });
