@@ -76,8 +76,8 @@ struct key_pattern {
     const struct key_range *ranges;
 };
 
-/* What the maps show. Before `weights` also of cells that are not allowed: their
- * scores and capped scores as computed, -infinity as biased. */
+/* What the maps show; also of cells that are not allowed: their scores and capped
+ * scores as computed, as biased -infinity, as weights 0. */
 enum map_stage {
     MAP_STAGE_WEIGHTS,
     MAP_STAGE_SCORES,
@@ -88,7 +88,7 @@ enum map_stage {
 /* Figures about the final weights, for each head: sums over its rows that have an
  * allowed key, so that a mean is a division. */
 struct head_statistics {
-    double rows;                       /* with an allowed key */
+    double rows;                       /* how many that is */
     double entropy;                    /* -sum p ln p */
     double maximum;                    /* of the largest weights */
     double distance;                   /* sum p |i + offset - j| */
@@ -121,11 +121,24 @@ struct attention {
      * out[h out_head_stride + i out_row_stride]. NULL: not wanted. */
     float *out;
     size_t out_head_stride, out_row_stride;
-    float *lse;              /* [H][T] */
-    float *mean_map;         /* [T][S]: arithmetic mean of the weights over all heads */
-    float *maps;             /* [map_head_count][T][S]: the weights of map_heads */
-    const size_t *map_heads; /* each below H, in any order, none twice */
+    float *lse;               /* [H][T] */
+    enum map_stage map_stage; /* of mean_map, maps and top_* */
+    float *mean_map;          /* [T][S]: arithmetic mean of the maps of all heads */
+    float *maps;              /* [map_head_count][T][S]: the maps of map_heads */
+    const size_t *map_heads;  /* each below H, in any order, none twice */
     size_t map_head_count;
+    /* The `top` largest cells of each row of the maps of map_heads, the largest
+     * first, of equal ones the first key first; [map_head_count][T][top]. Both or
+     * neither; with or without `maps`. */
+    size_t top; /* 1 to S */
+    int32_t *top_indices;
+    float *top_values;
+    float *entropy; /* [H][T][2]: of the row's weights in nats, and that divided by
+                     * ln(allowed keys of the row), or 0 where this is not above 0 */
+    /* Sums over a part of the rows each, because no two tiles write to one place:
+     * see row_parts, and head_statistics_sum() in figures.h. */
+    struct head_statistics *statistics; /* [H][row_parts] */
+    float *received; /* [H][row_parts][S]: weight each key received */
 };
 
 /* Every kernel computes the same function; they differ in speed. A problem is cut
@@ -140,9 +153,13 @@ struct attention_kernel {
     void (*pack)(const struct attention *a, size_t index, void *packed);
 
     size_t (*tiles)(const struct attention *a);
+    /* Parts that `statistics` and `received` of one head come in. */
+    size_t (*row_parts)(const struct attention *a);
     /* Bytes of `scratch` one running tile needs, aligned to 64. */
     size_t (*scratch_bytes)(const struct attention *a);
-    /* False when a result of an allowed row is not finite: it left float32's range. */
+    /* False when something left float32's range: without softcap a score of an allowed
+     * cell (with it an infinite one is +-softcap, a NaN is refused), or any result but
+     * the infinities named above, those of empty rows and hidden cells. */
     bool (*run)(const struct attention *a, const void *packed, size_t tile,
                 void *scratch);
 };

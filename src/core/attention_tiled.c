@@ -301,6 +301,11 @@ static size_t tiles(const struct attention *a)
     return divided_up(a->T, BLOCK_ROWS) * (a->mean_map ? 1 : a->H);
 }
 
+static size_t row_parts(const struct attention *a)
+{
+    return divided_up(a->T, BLOCK_ROWS);
+}
+
 static bool run(const struct attention *a, const void *packed, size_t tile,
                 void *scratch)
 {
@@ -321,6 +326,7 @@ const struct attention_kernel attention_tiled = {
     .packs = attention_panels_packs,
     .pack = attention_panels_pack,
     .tiles = tiles,
+    .row_parts = row_parts,
     .scratch_bytes = scratch_bytes,
     .run = run,
 };

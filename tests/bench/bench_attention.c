@@ -80,7 +80,7 @@ static void report(struct bench *b, size_t T, double top)
 {
     struct attention *a = &b->a;
     const size_t head = 0;
-    a->T = a->S = T;
+    a->T = a->S = a->key_length = T;
     double flops = 4.0 * (double)T * (double)T * WIDTH;
     a->maps = NULL;
     a->map_head_count = 0;

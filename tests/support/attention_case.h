@@ -13,10 +13,19 @@ struct attention_case {
     float *query, *key, *value, *bias;
     uint8_t *allowed;
     size_t *map_heads;
-    float *out, *lse, *mean_map, *maps;
+    float *alibi, *sinks;
+    uint32_t *range_first;
+    struct key_range *ranges;
+    struct key_pattern pattern;
+    float *out, *lse, *mean_map, *maps, *entropy, *top_values, *received;
+    int32_t *top_indices;
+    struct head_statistics *statistics;
+    bool want_statistics, want_received;
+    size_t parts; /* of statistics and received, in the last run */
 
-    /* The answer: [H][T][dv], [H][T] and [H][T][S]. */
-    double *true_out, *true_lse, *true_weights;
+    /* The answer: [H][T][dv], [H][T], [H][T][S], the same at map_stage, [H][T]. */
+    double *true_out, *true_lse, *true_weights, *true_map;
+    size_t *visible;
 };
 
 enum attention_case_layout {
@@ -28,7 +37,11 @@ enum attention_case_layout {
 /* Sizes, layouts, mask and results at random; at most `work` multiply-adds. */
 struct attention_case *attention_case_random(struct test_random *r, double work);
 
-/* No mask, not causal, all results wanted: H = G heads of width d. */
+/* Adds options of attention.h, each by so many percent. */
+void attention_case_options(struct attention_case *c, struct test_random *r,
+                            size_t percent);
+
+/* No mask, not causal, outputs, lse and maps wanted: H = G heads of width d. */
 struct attention_case *attention_case_plain(struct test_random *r, size_t heads,
                                             size_t T, size_t S, size_t d,
                                             enum attention_case_layout layout);
@@ -38,7 +51,7 @@ void attention_case_allow_all(struct attention_case *c, bool additive);
 
 void attention_case_delete(struct attention_case *c);
 
-/* Fills true_out, true_lse and true_weights by the formula, in float64. */
+/* Fills the answer by the formulas, in float64; shares nothing with src/. */
 void attention_case_solve(struct attention_case *c);
 
 /* Packs and tiles in a random order, each tile with a scratch full of NaN; results
