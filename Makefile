@@ -104,6 +104,7 @@ lint: layers ## static analysis of sources, scripts and configuration
 	@cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
 	    --suppress=missingIncludeSystem --error-exitcode=1 -j2 -Iinclude src
 	@shellcheck $(wildcard tests/*.sh tests/*/*.sh) .ci/run
+	@tests/support/lint_openapi.sh
 	promtool check config docker/prometheus.yml
 	promtool test rules tests/container/rules_test.yml
 	haproxy -c -q -f docker/haproxy.cfg 2>/dev/null

@@ -40,6 +40,8 @@ group() {
         tool clang-format clang-format
         tool cppcheck cppcheck
         tool shellcheck shellcheck
+        tool node nodejs
+        tool npm npm
         tool gcovr gcovr
         tool promtool prometheus
         tool haproxy haproxy
