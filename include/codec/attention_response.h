@@ -1,6 +1,26 @@
 /* attention_response.h - the answer of POST /v1/attention, as JSON in pieces.
  *
- * {"id", "outputs", "attention_maps", what `return` named, "labels", "timing"}
+ * {"id", "outputs", "attention_maps", what `return` named, "method", "labels",
+ *  "timing"}
+ *
+ * For one sequence; for a batch every array has an axis more, in front:
+ *
+ *     outputs         [T][width], or [H][T][dv] when query came as rank 4
+ *     attention_maps  [heads][T][S], or [T][S] (mean), or {"indices", "values"}, both
+ *                     [heads][T][k]; fewer columns than S where a method has fewer
+ *     projections     {"query": [H][T][dk], "key": [G][S][dk], "value": [G][S][dv]},
+ *                     of the request's own tokens, without the past
+ *     lse             [H][T]
+ *     present         {"key": [G][S][dk], "value": [G][S][dv]}, the past included
+ *     state           [G][dk][dv], with the method "linear" in place of present
+ *     entropy         {"nats": [H][T], "normalised": [H][T]}
+ *     statistics      [H], see statistics_rows.h
+ *     method          see answer_method.h
+ *
+ * What may be infinite (lse, maps at another stage than the weights) is then a string,
+ * "-Infinity", in nested form. With base64 every array of numbers is an object
+ * {"dtype": "f32", "shape", "data"}, indices have the dtype i32; sequences of unlike
+ * shapes are an array of such objects.
  *
  * A large answer is cut into pieces that are independent of each other: each
  * is written by whichever worker is free, and the pieces in order are the

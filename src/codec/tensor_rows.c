@@ -1,52 +1,75 @@
 #include "codec/tensor_rows.h"
 
-#include <math.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "codec/base64.h"
-#include "codec/number.h"
+#include "codec/number_list.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
                "base64 tensors are little endian, and so are ours");
 
 enum {
+    NUMBER_BYTES = 4,
     TRIPLE = 3,
     TRIPLE_TEXT = 16,
-    GATHERED = 256 * TRIPLE /* numbers encoded at once, small enough for the stack */
+    GATHERED = 256 * TRIPLE /* numbers collected at once, small enough for the stack */
 };
 
-static const char minus_infinity[] = "\"-Infinity\"";
-_Static_assert(sizeof minus_infinity - 1 <= NUMBER_MAX_BYTES,
-               "the row bound counts it as a number");
-
-struct tensor_rows tensor_rows_nested(const struct tensor *t, enum row_form form,
-                                      unsigned precision)
+size_t row_numbers_count(const struct row_numbers *n)
 {
-    size_t width = t->extent[t->rank - 1];
+    size_t count = 1;
+    for (size_t i = 0; i < n->rank; i++)
+        count *= n->extent[i];
+    return count;
+}
+
+struct tensor_rows tensor_rows_nested(const struct row_numbers *numbers,
+                                      enum row_form form, unsigned precision)
+{
+    size_t width = numbers->extent[numbers->rank - 1];
     return (struct tensor_rows){
         .form = form,
         .precision = precision,
-        .rows = tensor_count(t) / width,
+        .rows = row_numbers_count(numbers) / width,
         .width = width,
-        /* A comma a number; all levels but the first closed and opened again, and
-         * all closed at the end. */
-        .row_bound = width * (NUMBER_MAX_BYTES + 1) + 3 * t->rank,
-        .tensor = *t,
+        /* All levels but the first closed and opened again, and all closed at the
+         * end. */
+        .row_bound = width * NUMBER_LIST_EACH + 3 * numbers->rank,
+        .numbers = *numbers,
     };
 }
 
-struct tensor_rows tensor_rows_base64(const float *const *array, size_t arrays,
-                                      size_t numbers)
+struct tensor_rows tensor_rows_base64(const void *const *array, size_t arrays,
+                                      const struct row_numbers *numbers)
 {
     return (struct tensor_rows){
         .form = ROWS_BASE64,
-        .rows = (arrays * numbers + TRIPLE - 1) / TRIPLE,
+        .rows = (arrays * row_numbers_count(numbers) + TRIPLE - 1) / TRIPLE,
         .width = TRIPLE,
         .row_bound = TRIPLE_TEXT,
+        .numbers = *numbers,
         .array = array,
         .arrays = arrays,
-        .numbers = numbers,
     };
+}
+
+static const void *number_at(const void *data, size_t index)
+{
+    return (const char *)data + index * NUMBER_BYTES;
+}
+
+/* Numbers [from, from + count) of an array, side by side. */
+static void collect(const void *data, size_t stride, size_t from, size_t count,
+                    void *out)
+{
+    if (stride == 1) {
+        memcpy(out, number_at(data, from), count * NUMBER_BYTES);
+        return;
+    }
+    for (size_t i = 0; i < count; i++)
+        memcpy((char *)out + i * NUMBER_BYTES, number_at(data, (from + i) * stride),
+               NUMBER_BYTES);
 }
 
 static char *write_repeated(char c, size_t count, char *out)
@@ -57,14 +80,14 @@ static char *write_repeated(char c, size_t count, char *out)
 
 /* What stands before row `row`: every level whose end was reached is closed and
  * opened again. */
-static char *write_separator(const struct tensor *t, size_t row, char *out)
+static char *write_separator(const struct row_numbers *n, size_t row, char *out)
 {
     if (row == 0)
-        return write_repeated('[', t->rank, out);
+        return write_repeated('[', n->rank, out);
 
     size_t levels = 1;
-    for (size_t left = row, axis = t->rank - 2; left % t->extent[axis] == 0; axis--) {
-        left /= t->extent[axis];
+    for (size_t left = row, axis = n->rank - 2; left % n->extent[axis] == 0; axis--) {
+        left /= n->extent[axis];
         levels++;
     }
     out = write_repeated(']', levels, out);
@@ -72,38 +95,29 @@ static char *write_separator(const struct tensor *t, size_t row, char *out)
     return write_repeated('[', levels, out);
 }
 
-/* The three writers of a row are the hot loops of an answer: one test a row, none
- * a number. Each leaves a comma behind its last number. */
-
-static char *write_shortest(const float *x, size_t count, char *out)
+static char *write_dense(const struct tensor_rows *r, const void *x, size_t count,
+                         char *out)
 {
-    for (size_t i = 0; i < count; i++) {
-        out += number_write(x[i], out);
-        *out++ = ',';
-    }
-    return out;
+    if (r->form == ROWS_INTEGERS)
+        return number_list_write_integers(x, count, out);
+    if (r->form == ROWS_EXTENDED)
+        return number_list_write_extended(x, count, r->precision, out);
+    return number_list_write(x, count, r->precision, out);
 }
 
-static char *write_digits(const float *x, size_t count, unsigned digits, char *out)
+static char *write_row(const struct tensor_rows *r, size_t row, char *out)
 {
-    for (size_t i = 0; i < count; i++) {
-        out += number_write_digits(x[i], digits, out);
-        *out++ = ',';
-    }
-    return out;
-}
+    const struct row_numbers *n = &r->numbers;
+    if (n->stride == 1)
+        return write_dense(r, number_at(n->data, row * r->width), r->width, out);
 
-static char *write_logarithms(const float *x, size_t count, unsigned digits, char *out)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (x[i] == -INFINITY) {
-            memcpy(out, minus_infinity, sizeof minus_infinity - 1);
-            out += sizeof minus_infinity - 1;
-        } else {
-            out += digits ? number_write_digits(x[i], digits, out)
-                          : number_write(x[i], out);
-        }
-        *out++ = ',';
+    for (size_t at = 0; at < r->width; at += GATHERED) {
+        float numbers[GATHERED];
+        size_t count = r->width - at < GATHERED ? r->width - at : GATHERED;
+        collect(n->data, n->stride, row * r->width + at, count, numbers);
+        if (at > 0)
+            *out++ = ',';
+        out = write_dense(r, numbers, count, out);
     }
     return out;
 }
@@ -112,28 +126,23 @@ static char *write_nested(const struct tensor_rows *r, size_t from, size_t to,
                           char *out)
 {
     for (size_t row = from; row < to; row++) {
-        const float *x = r->tensor.data + row * r->width;
-        out = write_separator(&r->tensor, row, out);
-        if (r->form == ROWS_LOGARITHMS)
-            out = write_logarithms(x, r->width, r->precision, out);
-        else if (r->precision)
-            out = write_digits(x, r->width, r->precision, out);
-        else
-            out = write_shortest(x, r->width, out);
-        out--; /* the last comma */
+        out = write_separator(&r->numbers, row, out);
+        out = write_row(r, row, out);
     }
-    return to == r->rows ? write_repeated(']', r->tensor.rank, out) : out;
+    return to == r->rows ? write_repeated(']', r->numbers.rank, out) : out;
 }
 
-/* Copies numbers [from, from + count) of all arrays taken as one. */
-static void gather(const struct tensor_rows *r, size_t from, size_t count, float *out)
+/* Collects numbers [from, from + count) of all arrays taken as one. */
+static void collect_across(const struct tensor_rows *r, size_t from, size_t count,
+                           char *out)
 {
+    size_t each = row_numbers_count(&r->numbers);
     while (count > 0) {
-        size_t within = from % r->numbers, most = r->numbers - within;
+        size_t within = from % each, most = each - within;
         size_t taken = count < most ? count : most;
-        memcpy(out, r->array[from / r->numbers] + within, taken * sizeof *out);
+        collect(r->array[from / each], r->numbers.stride, within, taken, out);
         from += taken;
-        out += taken;
+        out += taken * NUMBER_BYTES;
         count -= taken;
     }
 }
@@ -141,13 +150,13 @@ static void gather(const struct tensor_rows *r, size_t from, size_t count, float
 static char *write_base64(const struct tensor_rows *r, size_t from, size_t to,
                           char *out)
 {
-    size_t total = r->arrays * r->numbers;
+    size_t total = r->arrays * row_numbers_count(&r->numbers);
     size_t end = to * TRIPLE < total ? to * TRIPLE : total;
     for (size_t at = from * TRIPLE; at < end;) {
-        float numbers[GATHERED];
+        char numbers[GATHERED * NUMBER_BYTES];
         size_t count = end - at < GATHERED ? end - at : GATHERED;
-        gather(r, at, count, numbers);
-        out += base64_encode(numbers, count * sizeof *numbers, out);
+        collect_across(r, at, count, numbers);
+        out += base64_encode(numbers, count * NUMBER_BYTES, out);
         at += count;
     }
     return out;
