@@ -46,6 +46,10 @@ struct attention_method {
     float *after;        /* [G][dk][dv] the state after the last token: a result */
 };
 
+/* As in requests: "exact", "linformer", "nystrom", "performer", "linear", "top_k",
+ * "block_sparse", "longformer", "bigbird". */
+const char *approximations_name(enum method_name name);
+
 /* Numbers of a row of a map: S, fewer with linformer, 0 where the method has no maps.
  * A decoder makes `maps` MAPS_NONE by default where this is 0. */
 size_t approximations_map_columns(const struct method_input *m, size_t S);
