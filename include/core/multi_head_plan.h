@@ -1,30 +1,95 @@
-/* multi_head_plan.h - a plan laid open, for the two sources of multi_head.h: one
- * builds it, the other runs it. Nobody else includes this. */
+/* multi_head_plan.h - a plan laid open, for the sources of multi_head.h: some build it,
+ * one runs it. Nobody else includes this. */
 #ifndef CORE_MULTI_HEAD_PLAN_H
 #define CORE_MULTI_HEAD_PLAN_H
 
+#include "core/approximations.h"
 #include "core/attention_shape.h"
+#include "core/joining.h"
 #include "core/multi_head.h"
 #include "core/projection.h"
 
-enum step { STEP_PROJECT, STEP_PACK, STEP_ATTEND, STEP_OUTPUT, STEPS };
+enum step {
+    STEP_PROJECT,
+    STEP_JOIN,
+    STEP_PACK,
+    STEP_ATTEND,
+    STEP_OUTPUT,
+    STEP_SUMMARISE,
+    STEPS
+};
 
-struct sequence_plan {
-    struct projection query, key, value; /* no blocks: the input is used in place */
+/* One of Q, K and V on its way to the kernel. Without blocks the input, or what was
+ * there before, is used in place. */
+struct side_plan {
+    struct projection projection;
+    struct joining joining;
+};
+
+/* A problem, who solves it, and what becomes of its output. */
+struct problem_plan {
+    const struct attention_kernel *kernel; /* NULL: there is no such problem */
     struct attention attention;
     void *packed;
     struct projection output; /* no blocks: the attention's output is the answer */
+    const float *answer;
+};
+
+struct sequence_plan {
+    struct side_plan query, key, value;
+    struct problem_plan asked, exact; /* exact: what the answer is compared with */
+
+    /* What the last step fills; the two arrays are NULL where they were not asked for.
+     */
+    struct sequence_result *result;
+    struct head_statistics *statistics; /* [H] */
+    float *received;                    /* [H][S] */
 
     /* Tasks of each step in this sequence and all before it. */
     size_t tasks_until[STEPS];
 };
 
 struct multi_head {
-    const struct attention_kernel *kernel;
     struct sequence_plan *sequence; /* [B] */
     size_t scratch_bytes;
     struct multi_head_result result;
     struct multi_head_work work;
 };
+
+/* What all sequences of a plan have in common while it is built. */
+struct planner {
+    const struct attention_input *input;
+    const struct attention_shape *shape;
+    const struct attention_kernel *kernel; /* the exact one */
+    struct multi_head *plan;
+    struct arena *arena;
+    size_t P;                    /* of the past */
+    const double *frequencies;   /* of rope, unless it has tables */
+    const float *slopes, *sinks; /* [H] both, or NULL */
+    const size_t *heads;         /* [H]: all of them, in order */
+    struct approximation common;
+};
+
+/* Room for a b c numbers; NULL with `e` set when there is none. */
+MUST_USE float *multi_head_numbers(struct arena *arena, size_t a, size_t b, size_t c,
+                                   struct error *e);
+
+/* Plans how Q, K and V of sequence `b` get to be, and where the attention finds them.
+ */
+MUST_USE bool multi_head_plan_sides(struct planner *p, size_t b,
+                                    struct sequence_plan *s, struct error *e);
+
+/* Plans the attention that was asked for, and the exact one it is compared with. Wants
+ * the sides to be planned. */
+MUST_USE bool multi_head_plan_problems(struct planner *p, size_t b,
+                                       struct sequence_plan *s, struct error *e);
+
+/* Of one of the steps pack, attend and output. */
+size_t multi_head_problem_tasks(const struct problem_plan *problem, enum step step);
+
+/* Statistics of one head, or behind the last head, when it is asked for, the distance
+ * of the answer to the exact one; when all else has run. */
+size_t multi_head_summaries(const struct sequence_plan *s);
+void multi_head_summarise(const struct sequence_plan *s, size_t task);
 
 #endif

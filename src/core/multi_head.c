@@ -57,13 +57,53 @@ static bool run_projection(const struct projection *p, size_t block, void *scrat
 static bool project(const struct sequence_plan *s, size_t task, void *scratch,
                     struct error *e)
 {
-    size_t query = projection_blocks(&s->query), key = projection_blocks(&s->key);
-    if (task < query)
-        return run_projection(&s->query, task, scratch, "/weights/wq", e);
-    task -= query;
-    if (task < key)
-        return run_projection(&s->key, task, scratch, "/weights/wk", e);
-    return run_projection(&s->value, task - key, scratch, "/weights/wv", e);
+    const struct projection *query = &s->query.projection, *key = &s->key.projection;
+    size_t queries = projection_blocks(query), keys = projection_blocks(key);
+    if (task < queries)
+        return run_projection(query, task, scratch, "/weights/wq", e);
+    task -= queries;
+    if (task < keys)
+        return run_projection(key, task, scratch, "/weights/wk", e);
+    return run_projection(&s->value.projection, task - keys, scratch, "/weights/wv", e);
+}
+
+static bool join(const struct sequence_plan *s, size_t task, void *scratch,
+                 struct error *e)
+{
+    const struct joining *sides[] = {&s->query.joining, &s->key.joining,
+                                     &s->value.joining};
+    size_t side = 0;
+    for (; task >= joining_blocks(sides[side]); side++)
+        task -= joining_blocks(sides[side]);
+    return joining_run(sides[side], task, scratch) ||
+           error_set(e, ERROR_INVALID_INPUT, "/rope",
+                     "turning these numbers leaves float32's range");
+}
+
+static bool attend(const struct problem_plan *p, size_t tile, void *scratch,
+                   struct error *e)
+{
+    return p->kernel->run(&p->attention, p->packed, tile, scratch) ||
+           error_set(e, ERROR_INVALID_INPUT, "",
+                     "the attention of these numbers leaves float32's range");
+}
+
+/* Tasks of the problem that was asked for, then of the one to compare with. */
+static bool solve(const struct sequence_plan *s, enum step step, size_t task,
+                  void *scratch, struct error *e)
+{
+    const struct problem_plan *p = &s->asked;
+    size_t asked = multi_head_problem_tasks(p, step);
+    if (task >= asked) {
+        task -= asked;
+        p = &s->exact;
+    }
+    if (step == STEP_ATTEND)
+        return attend(p, task, scratch, e);
+    if (step == STEP_OUTPUT)
+        return run_projection(&p->output, task, scratch, "/weights/wo", e);
+    p->kernel->pack(&p->attention, task, p->packed);
+    return true;
 }
 
 bool multi_head_run(struct multi_head *m, size_t step, size_t task, void *scratch,
@@ -73,13 +113,11 @@ bool multi_head_run(struct multi_head *m, size_t step, size_t task, void *scratc
     const struct sequence_plan *s = find(m, step, &task);
     switch ((enum step)step) {
     case STEP_PROJECT: return project(s, task, scratch, e);
-    case STEP_PACK: m->kernel->pack(&s->attention, task, s->packed); return true;
+    case STEP_JOIN: return join(s, task, scratch, e);
+    case STEP_PACK:
     case STEP_ATTEND:
-        return m->kernel->run(&s->attention, s->packed, task, scratch) ||
-               error_set(e, ERROR_INVALID_INPUT, "",
-                         "the attention of these numbers leaves float32's range");
-    case STEP_OUTPUT:
-        return run_projection(&s->output, task, scratch, "/weights/wo", e);
+    case STEP_OUTPUT: return solve(s, (enum step)step, task, scratch, e);
+    case STEP_SUMMARISE: multi_head_summarise(s, task); return true;
     case STEPS: break;
     }
     return false;

@@ -138,6 +138,14 @@ static size_t largest(const size_t *of, size_t count)
     return most;
 }
 
+static size_t smallest(const size_t *of, size_t count)
+{
+    size_t least = of[0];
+    for (size_t i = 0; i < count; i++)
+        least = of[i] < least ? of[i] : least;
+    return least;
+}
+
 /* Any rank, any axis of extent 1, keys without a column, and some empty rows. */
 static void draw_mask(struct random_attention *a, struct test_random *r,
                       struct arena *arena)
@@ -171,14 +179,122 @@ static void draw_mask(struct random_attention *a, struct test_random *r,
     m->bias = m->kind == MASK_ADDITIVE ? bias : NULL;
 }
 
+/* Keys and values before those of the request. */
+static void draw_past(struct random_attention *a, struct test_random *r,
+                      struct arena *arena, size_t longest)
+{
+    struct float64_sizes *z = &a->sizes;
+    struct attention_input *in = &a->input;
+    bool single = in->query.rank ? in->query.rank == 2 : in->sequences.single;
+    z->P = extent(r, longest);
+    in->past.given = true;
+    if (single && chance(r, 2)) {
+        in->past.key = tensor(r, arena, 3, (size_t[4]){z->G, z->P, z->dk});
+        in->past.value = tensor(r, arena, 3, (size_t[4]){z->G, z->P, z->dv});
+    } else {
+        in->past.key = tensor(r, arena, 4, (size_t[4]){a->B, z->G, z->P, z->dk});
+        in->past.value = tensor(r, arena, 4, (size_t[4]){a->B, z->G, z->P, z->dv});
+    }
+    for (size_t b = 0; b < a->B; b++)
+        a->S[b] += z->P;
+}
+
+static void draw_positions(struct random_attention *a, struct test_random *r,
+                           struct arena *arena)
+{
+    struct rope_input *rope = &a->input.rope;
+    size_t T = largest(a->T, a->B);
+    rope->position_rank = test_random_size(r, 1, 2);
+    rope->position_extent[0] = rope->position_rank == 2 ? a->B : T;
+    rope->position_extent[1] = rope->position_rank == 2 ? T : 0;
+    size_t count = rope->position_rank == 2 ? a->B * T : T;
+    int64_t *positions = room(arena, count, sizeof *positions);
+    for (size_t i = 0; i < count; i++)
+        positions[i] = (int64_t)test_random_size(r, 0, 300);
+    rope->positions = positions;
+}
+
+/* Tables that turn, but not by the angles of any base. */
+static void draw_tables(struct random_attention *a, struct test_random *r,
+                        struct arena *arena, size_t dims)
+{
+    struct rope_input *rope = &a->input.rope;
+    size_t most = largest(a->T, a->B) + largest(a->S, a->B) + 301;
+    rope->base = 0;
+    rope->cosines = matrix(r, arena, most, dims / 2);
+    rope->sines = matrix(r, arena, most, dims / 2);
+}
+
+static void draw_rope(struct random_attention *a, struct test_random *r,
+                      struct arena *arena)
+{
+    struct rope_input *rope = &a->input.rope;
+    size_t dk = a->sizes.dk, dims = 2 * test_random_size(r, 1, dk / 2);
+    bool all = dk % 2 == 0 && chance(r, 2);
+    rope->given = true;
+    rope->base = chance(r, 2) ? 10000 : 3.5;
+    rope->dims = all ? 0 : dims;
+    rope->interleaved = chance(r, 2);
+    if (chance(r, 3)) {
+        draw_positions(a, r, arena);
+    } else if (chance(r, 3)) {
+        rope->offset_given = true;
+        rope->offset = (int64_t)test_random_size(r, 0, 300);
+    }
+    if (chance(r, 4))
+        draw_tables(a, r, arena, all ? dk : dims);
+}
+
+static void draw_options(struct random_attention *a, struct test_random *r,
+                         struct arena *arena)
+{
+    struct attention_input *in = &a->input;
+    size_t H = a->sizes.H;
+    if (chance(r, 4)) {
+        in->window.left_given = chance(r, 2);
+        in->window.right_given = chance(r, 2);
+        in->window.left = chance(r, 9) ? SIZE_MAX : test_random_size(r, 0, 20);
+        in->window.right = chance(r, 9) ? SIZE_MAX : test_random_size(r, 0, 20);
+    }
+    if (chance(r, 4)) {
+        size_t *lengths = room(arena, a->B, sizeof *lengths);
+        for (size_t b = 0; b < a->B; b++)
+            lengths[b] = test_random_size(r, 0, a->S[b]);
+        in->key_lengths = lengths;
+        in->key_length_count = a->B;
+    }
+    if (chance(r, 4))
+        in->softcap = 0.2f + 3 * fabsf(test_random_float(r));
+    if (chance(r, 4)) {
+        in->alibi = true;
+        if (chance(r, 2))
+            in->alibi_slopes = tensor(r, arena, 1, (size_t[4]){H});
+    }
+    if (chance(r, 4))
+        in->sinks = tensor(r, arena, 1, (size_t[4]){H});
+    if (chance(r, 6))
+        in->dropout = (struct dropout_input){.rate = 0.8f * fabsf(test_random_float(r)),
+                                             .seed = test_random_next(r),
+                                             .on_scores = chance(r, 2)};
+    if (a->sizes.dk > 1 && chance(r, 3))
+        draw_rope(a, r, arena);
+}
+
 static void draw_answer(struct random_attention *a, struct test_random *r,
                         struct arena *arena)
 {
     struct attention_input *in = &a->input;
     in->want_projections = chance(r, 2);
     in->want_lse = chance(r, 2);
-    in->maps = (enum map_form)test_random_size(r, MAPS_HEADS, MAPS_NONE);
-    if (in->maps != MAPS_HEADS || chance(r, 2))
+    in->want_present = chance(r, 2);
+    in->want_entropy = chance(r, 3);
+    in->want_statistics = chance(r, 3);
+    in->maps = (enum map_form)test_random_size(r, MAPS_HEADS, MAPS_TOP_K);
+    if (in->maps != MAPS_NONE && chance(r, 2))
+        in->map_stage = (enum map_stage)test_random_size(r, 0, MAP_STAGE_BIASED);
+    if (in->maps == MAPS_TOP_K)
+        in->top_k = test_random_size(r, 1, smallest(a->S, a->B));
+    if ((in->maps != MAPS_HEADS && in->maps != MAPS_TOP_K) || chance(r, 2))
         return;
 
     /* Some of the heads, downwards. */
@@ -204,6 +320,9 @@ struct random_attention random_attention(struct test_random *r, size_t longest,
     else
         draw_projected(&a, r, arena, longest);
 
+    if (chance(r, 4))
+        draw_past(&a, r, arena, longest);
+
     a.input.heads = z->H;
     a.input.kv_heads = z->G == z->H && chance(r, 2) ? 0 : z->G;
     a.input.scale_given = chance(r, 3);
@@ -212,6 +331,7 @@ struct random_attention random_attention(struct test_random *r, size_t longest,
     a.input.align = chance(r, 2) ? ALIGN_TOP_LEFT : ALIGN_BOTTOM_RIGHT;
     if (chance(r, 2))
         draw_mask(&a, r, arena);
+    draw_options(&a, r, arena);
     draw_answer(&a, r, arena);
     return a;
 }

@@ -7,15 +7,17 @@
 #include "support/attention_float64.h"
 #include "support/test.h"
 
-/* A request, and the sizes that were drawn for it; T and S differ by sequence. */
+/* A request, and the sizes that were drawn for it; T and S, which counts the past, too,
+ * differ by sequence. */
 struct random_attention {
     struct attention_input input;
     struct float64_sizes sizes;
     size_t B, T[4], S[4];
 };
 
-/* All forms, ranks, biases, grouped heads, context, causal, masks, maps; sequences of
- * up to `longest` tokens. Allocates from `arena`. */
+/* All forms, ranks, biases, grouped heads, context, a past, every option but `method`,
+ * and every way of looking; sequences of up to `longest` tokens, and pasts of as many.
+ * Allocates from `arena`. */
 struct random_attention random_attention(struct test_random *r, size_t longest,
                                          struct arena *arena);
 
