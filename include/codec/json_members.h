@@ -2,6 +2,7 @@
 #ifndef CODEC_JSON_MEMBERS_H
 #define CODEC_JSON_MEMBERS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "codec/json_string.h"
@@ -18,5 +19,7 @@ enum json_members_status { JSON_MEMBERS_OK, JSON_MEMBERS_TWICE, JSON_MEMBERS_TOO
 
 enum json_members_status json_members_add(struct json_members *m,
                                           struct json_text name);
+
+bool json_members_have(const struct json_members *m, const char *name);
 
 #endif

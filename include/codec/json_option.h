@@ -9,7 +9,7 @@ MUST_USE bool json_option_whole(struct json_reader *r, const struct field *at,
                                 size_t least, size_t most, size_t *out,
                                 struct error *e);
 
-/* One of two or three words; `*out` becomes its index. */
+/* One of a few words; `*out` becomes its index. */
 MUST_USE bool json_option_choice(struct json_reader *r, const struct field *at,
                                  const char *const *words, size_t count, size_t *out,
                                  struct error *e);

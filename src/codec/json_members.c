@@ -29,3 +29,12 @@ enum json_members_status json_members_add(struct json_members *m, struct json_te
     m->name[m->count++] = name;
     return JSON_MEMBERS_OK;
 }
+
+bool json_members_have(const struct json_members *m, const char *name)
+{
+    const struct json_text text = {name, strlen(name)};
+    for (size_t i = 0; i < m->count; i++)
+        if (is_same(m->name[i], text))
+            return true;
+    return false;
+}

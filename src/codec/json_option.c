@@ -1,11 +1,13 @@
 #include "codec/json_option.h"
 
+#include <assert.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/spelling.h"
 
-enum { SHOWN_BYTES = 60, FIRST_ITEMS = 16 };
+enum { SHOWN_BYTES = 60, FIRST_ITEMS = 16, WORDS_BYTES = 256 };
 
 bool json_option_whole(struct json_reader *r, const struct field *at, size_t least,
                        size_t most, size_t *out, struct error *e)
@@ -26,6 +28,21 @@ bool json_option_whole(struct json_reader *r, const struct field *at, size_t lea
                        "must be a whole number from %zu to %zu", least, most);
 }
 
+/* must be "a", "b" or "c" */
+static bool wrong_word(const struct field *at, const char *const *words, size_t count,
+                       struct error *e)
+{
+    char list[WORDS_BYTES];
+    size_t length = 0;
+    for (size_t i = 0; i < count; i++) {
+        const char *before = i == 0 ? "" : i + 1 < count ? ", " : " or ";
+        length += (size_t)snprintf(list + length, sizeof list - length, "%s\"%s\"",
+                                   before, words[i]);
+        assert(length < sizeof list);
+    }
+    return field_error(at, e, ERROR_INVALID_INPUT, "must be %s", list);
+}
+
 bool json_option_choice(struct json_reader *r, const struct field *at,
                         const char *const *words, size_t count, size_t *out,
                         struct error *e)
@@ -39,11 +56,7 @@ bool json_option_choice(struct json_reader *r, const struct field *at,
             return true;
         }
     }
-    if (count == 2)
-        return field_error(at, e, ERROR_INVALID_INPUT, "must be \"%s\" or \"%s\"",
-                           words[0], words[1]);
-    return field_error(at, e, ERROR_INVALID_INPUT, "must be \"%s\", \"%s\" or \"%s\"",
-                       words[0], words[1], words[2]);
+    return wrong_word(at, words, count, e);
 }
 
 bool json_option_unknown(const struct field *at, struct json_text name,

@@ -7,7 +7,7 @@
 
 static const char infinity[] = "\"Infinity\"", minus_infinity[] = "\"-Infinity\"",
                   not_a_number[] = "\"NaN\"";
-_Static_assert(sizeof minus_infinity - 1 <= NUMBER_MAX_BYTES &&
+_Static_assert(sizeof minus_infinity <= NUMBER_MAX_BYTES &&
                    NUMBER_MAX_BYTES + 1 <= NUMBER_LIST_EACH,
                "the bound counts a word as a number");
 
@@ -42,9 +42,7 @@ char *number_list_write(const float *x, size_t count, unsigned digits, char *out
 static size_t write_word(float x, char *out)
 {
     const char *word = isnan(x) ? not_a_number : x > 0 ? infinity : minus_infinity;
-    size_t length = strlen(word);
-    memcpy(out, word, length);
-    return length;
+    return (size_t)(stpcpy(out, word) - out);
 }
 
 char *number_list_write_extended(const float *x, size_t count, unsigned digits,

@@ -32,21 +32,14 @@ size_t statistics_rows_bound(const struct statistics_rows *r)
     return FIGURES * FIGURE_BYTES + RECEIVED_BYTES + received;
 }
 
-static char *write_text(const char *text, char *out)
-{
-    size_t length = strlen(text);
-    memcpy(out, text, length);
-    return out + length;
-}
-
 static char *write_received(const struct statistics_rows *r, const float *received,
                             char *out)
 {
-    out = write_text(",\"received\":", out);
+    out = stpcpy(out, ",\"received\":");
     if (r->base64) {
         out += sprintf(out, "{\"dtype\":\"f32\",\"shape\":[%zu],\"data\":\"", r->keys);
         out += base64_encode(received, r->keys * sizeof *received, out);
-        return write_text("\"}", out);
+        return stpcpy(out, "\"}");
     }
     *out++ = '[';
     out = number_list_write(received, r->keys, r->precision, out);
@@ -63,8 +56,8 @@ static char *write_head(const struct statistics_rows *r, size_t head, char *out)
         const float value = (float)exact;
         *out++ = i > 0 ? ',' : '{';
         *out++ = '"';
-        out = write_text(figures[i].name, out);
-        out = write_text("\":", out);
+        out = stpcpy(out, figures[i].name);
+        out = stpcpy(out, "\":");
         out = number_list_write(&value, 1, r->precision, out);
     }
     out = write_received(r, r->received + head * r->keys, out);
