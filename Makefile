@@ -37,14 +37,16 @@ BINARY   := $(if $(filter release,$(MODE)),build/attentiond,$(BUILD)/attentiond)
 MODULES  := $(wildcard src/*/*.c)
 HEADERS  := $(wildcard include/*/*.h)
 TESTS    := $(wildcard tests/base/test_*.c tests/core/test_*.c tests/codec/test_*.c \
-              tests/service/test_*.c tests/http/test_*.c)
+              tests/service/test_*.c tests/http/test_*.c tests/conformance/test_*.c \
+              tests/property/test_*.c)
 OBJECTS  := $(MODULES:%.c=$(BUILD)/%.o)
-SUPPORT  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/support/*.c))
+HELPERS  := $(filter-out $(TESTS),$(wildcard tests/support/*.c tests/property/*.c))
+SUPPORT  := $(HELPERS:%.c=$(BUILD)/%.o)
 PROGRAMS := $(TESTS:%.c=$(BUILD)/%)
 FUZZERS  := $(patsubst %.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 
 .PHONY: all config demo test run install unit api openapi asan tsan layers format lint coverage \
-        fuzz bench-codec bench-http container clean help
+        fuzz bench-codec bench-http vectors container clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -88,6 +90,9 @@ asan tsan: ## all tests under AddressSanitizer+UBSan, or ThreadSanitizer
 
 bench-kernel: build/release/tests/bench/bench_attention ## speed of the attention kernel beside OpenBLAS
 	$<
+
+vectors: $(BUILD)/tests/conformance/make_vectors ## rewrite the conformance vectors from the float64 reference
+	$(Q)$< >tests/conformance/vectors.json
 
 layers: ## verify the dependency rule between folders
 	@tests/check_layers.sh
