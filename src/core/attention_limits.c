@@ -1,6 +1,7 @@
 #include "core/attention_limits.h"
 
 #include "base/field.h"
+#include "core/approximations.h"
 #include "core/attention_past.h"
 
 /* A member, a figure of it, and the setting that bounds it. */
@@ -116,9 +117,10 @@ bool attention_limits_check_maps(const struct attention_input *input,
 {
     size_t numbers = 0;
     for (size_t b = 0; b < shape->B; b++) {
-        /* Of a top_k map each cell is an index and a number. */
-        size_t columns = input->maps == MAPS_TOP_K ? multiply(2, input->top_k)
-                                                   : attention_shape_S(input, b);
+        size_t S = attention_shape_S(input, b);
+        size_t columns = input->maps == MAPS_TOP_K
+                             ? multiply(2, input->top_k) /* an index and a number */
+                             : approximations_map_columns(&input->method, S);
         size_t cells = multiply(attention_shape_T(input, b), columns);
         numbers = add(numbers, multiply(shape->map_heads, cells));
     }

@@ -264,6 +264,8 @@ static bool check_maps(const struct attention_input *input,
 bool attention_options_check(const struct attention_input *input,
                              const struct attention_shape *shape, struct error *e)
 {
+    if (input->alibi_slopes.rank && !input->alibi)
+        return refuse(e, "/alibi", "has slopes, but is false");
     return check_figures(input, e) && check_key_lengths(input, shape, e) &&
            check_head_numbers(&input->alibi_slopes, "alibi", shape->H, e) &&
            check_head_numbers(&input->sinks, "sinks", shape->H, e) &&

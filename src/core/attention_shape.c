@@ -16,8 +16,9 @@ static bool refuse_unless(bool ok, const char *path, const char *message,
 size_t attention_shape_T(const struct attention_input *input, size_t b)
 {
     const struct tensor *query = &input->query;
-    return query->rank ? query->extent[query->rank - 2]
-                       : input->sequences.item[b].extent[0];
+    if (query->rank)
+        return query->extent[query->rank - 2];
+    return input->sequences.item[b].extent[0];
 }
 
 size_t attention_shape_S(const struct attention_input *input, size_t b)

@@ -42,15 +42,14 @@ static bool move_own(const struct joining *j, size_t i, float *angles)
     for (size_t h = 0; h < j->heads; h++) {
         const float *from =
             j->from.data + h * j->from.head_stride + i * j->from.row_stride;
-        float *own = j->own ? j->own + (h * j->rows + i) * j->width : NULL;
-        float *joined = j->joined ? joined_row(j, h, j->past_rows + i) : NULL;
-        float *first = own ? own : joined;
+        float *to = j->own ? j->own + (h * j->rows + i) * j->width
+                           : joined_row(j, h, j->past_rows + i);
         if (j->rope)
-            finite = rope_turn(j->rope, angles, from, first, j->width) && finite;
-        else if (first != from)
-            memcpy(first, from, bytes);
-        if (own && joined)
-            memcpy(joined, own, bytes);
+            finite = rope_turn(j->rope, angles, from, to, j->width) && finite;
+        else if (to != from)
+            memcpy(to, from, bytes);
+        if (j->own && j->joined)
+            memcpy(joined_row(j, h, j->past_rows + i), to, bytes);
     }
     return finite;
 }

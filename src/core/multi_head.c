@@ -73,7 +73,7 @@ static bool join(const struct sequence_plan *s, size_t task, void *scratch,
     const struct joining *sides[] = {&s->query.joining, &s->key.joining,
                                      &s->value.joining};
     size_t side = 0;
-    for (; task >= joining_blocks(sides[side]); side++)
+    for (; side < 2 && task >= joining_blocks(sides[side]); side++)
         task -= joining_blocks(sides[side]);
     return joining_run(sides[side], task, scratch) ||
            error_set(e, ERROR_INVALID_INPUT, "/rope",

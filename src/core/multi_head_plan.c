@@ -84,12 +84,9 @@ static bool plan_shared(struct planner *p, struct error *e)
     p->heads = heads;
     p->P = attention_past_length(in);
     p->sinks = in->sinks.rank ? in->sinks.data : NULL;
-    if (in->alibi_slopes.rank) {
-        p->slopes = in->alibi_slopes.data;
-    } else if (in->alibi) {
-        alibi_slopes(H, slopes);
-        p->slopes = slopes;
-    }
+    alibi_slopes(H, slopes);
+    if (in->alibi)
+        p->slopes = in->alibi_slopes.rank ? in->alibi_slopes.data : slopes;
     if (in->rope.given && !in->rope.cosines.rank) {
         rope_frequencies(in->rope.base, dims, frequencies);
         p->frequencies = frequencies;

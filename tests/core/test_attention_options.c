@@ -48,11 +48,12 @@ END_TEST
 START_TEST(numbers_a_head_are_as_many_as_heads_and_finite)
 {
     const struct refusal rows[] = {
-        {"/alibi", "has rank 2, expected 1", {FIVE, .alibi_slopes = MATRIX(1, 1)}},
+        {"/alibi", "has rank 2, expected 1", {FIVE, .alibi = true, .alibi_slopes = MATRIX(1, 1)}},
         {"/alibi", "has 3 numbers, expected 2 (one a head)",
-         {FIVE, .heads = 2, .alibi_slopes = VECTOR(3)}},
+         {FIVE, .heads = 2, .alibi = true, .alibi_slopes = VECTOR(3)}},
         {"/alibi/1", "must be a finite number",
-         {FIVE, .heads = 2, .alibi_slopes = NUMBERS(1, NAN)}},
+         {FIVE, .heads = 2, .alibi = true, .alibi_slopes = NUMBERS(1, NAN)}},
+        {"/alibi", "has slopes, but is false", {FIVE, .alibi_slopes = VECTOR(1)}},
         {"/sinks", "has 1 numbers, expected 2 (one a head)",
          {FIVE, .heads = 2, .sinks = VECTOR(1)}},
         {"/sinks/0", "must be a finite number",
@@ -188,6 +189,9 @@ START_TEST(limits_count_the_past_and_what_is_answered)
         {"", "the attention maps have 30 numbers, the setting max_map_numbers allows 29 "
              "(\"maps\": \"none\" needs none)", /* indices and values */
          {FIVE, .maps = MAPS_TOP_K, .top_k = 3}},
+        {"", "the attention maps have 40 numbers, the setting max_map_numbers allows 29 "
+             "(\"maps\": \"none\" needs none)", /* as wide as its rank */
+         {FIVE, .method = {.name = METHOD_LINFORMER, .rank = 8}}},
     };
     CHECK_REFUSALS(rows, &low, ERROR_TOO_LARGE);
 }

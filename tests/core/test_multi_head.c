@@ -2,47 +2,11 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stddef.h>
 
-#include "core/blas.h"
+#include "core/layer_fixture.h"
 #include "support/attention_float64.h"
 #include "support/attention_random.h"
-#include "support/kernels.h"
 #include "support/test.h"
-
-static const struct attention_limits limits = {.max_batch = 256,
-                                               .max_tokens = 8192,
-                                               .max_width = 4096,
-                                               .max_heads = 128,
-                                               .max_map_numbers = 64 << 20,
-                                               .answer_limit = 256 << 20};
-
-static struct arena arena; /* each test runs in a process of its own */
-
-static void begin(void)
-{
-    struct error e = {0};
-    ck_assert(blas_init(&e));
-    arena_init(&arena, (size_t)1 << 30, NULL);
-}
-
-static struct multi_head *plan(const struct attention_kernel *kernel,
-                               const struct attention_input *input)
-{
-    struct error e = {0};
-    struct multi_head *m = multi_head_plan_with(kernel, input, &limits, &arena, &e);
-    ck_assert_msg(m != NULL, "%s: %s", e.path, e.message);
-    return m;
-}
-
-static const struct multi_head_result *compute(const struct attention_kernel *kernel,
-                                               const struct attention_input *input)
-{
-    struct error e = {0};
-    struct multi_head *m = plan(kernel, input);
-    ck_assert_msg(multi_head_run_all(m, &arena, &e), "%s: %s", e.path, e.message);
-    return multi_head_result(m);
-}
 
 /* A float32 sum of some hundred products of numbers around 1 is right to a few 1e-6;
  * the answers are of that size. */
@@ -195,7 +159,7 @@ static void check_sequence(const struct attention_input *in,
 
 START_TEST(the_worked_example_is_what_float64_computes)
 {
-    begin();
+    layer_begin();
     static const float x[] = {1, 0, 0, 0, 1, 0, 0, 0, 1}, wq[] = {1, 1, 1, 0, 0, 1},
                        wk[] = {1, 0, 0, 1, 1, 1}, wv[] = {1, 1, 0, 1, 1, 0};
     const struct tensor tokens = {x, 2, {3, 3}};
@@ -205,7 +169,7 @@ START_TEST(the_worked_example_is_what_float64_computes)
     };
     static const double scores[3][3] = {{1, 1, 2}, {1, 0, 1}, {0, 1, 1}};
     for (size_t k = 0; k < KERNELS; k++) {
-        const struct sequence_result *got = compute(kernels[k], &input)->sequence;
+        const struct sequence_result *got = layer_compute(kernels[k], &input)->sequence;
         for (size_t i = 0; i < 3; i++) {
             double sum = 0, output[2] = {0};
             for (size_t j = 0; j < 3; j++)
@@ -220,18 +184,19 @@ START_TEST(the_worked_example_is_what_float64_computes)
             ck_assert_close(got->output[i * 2 + 1], output[1], 0, 1e-6);
         }
     }
-    arena_free(&arena);
+    arena_free(&layer_arena);
 }
 END_TEST
 
 START_TEST(requests_of_every_kind_agree_with_float64)
 {
-    begin();
+    layer_begin();
     struct test_random r = {20261122};
     for (int round = 0; round < 300; round++) {
-        struct random_attention a = random_attention(&r, round % 250 ? 30 : 150, &arena);
+        struct random_attention a =
+            random_attention(&r, round % 250 ? 30 : 150, &layer_arena);
         for (size_t k = 0; k < 1; k++) {
-            const struct multi_head_result *got = compute(kernels[k], &a.input);
+            const struct multi_head_result *got = layer_compute(kernels[k], &a.input);
             ck_assert_uint_eq(got->B, a.B);
             ck_assert_uint_eq(got->width, a.sizes.output_width);
             for (size_t b = 0; b < a.B; b++) {
@@ -239,112 +204,76 @@ START_TEST(requests_of_every_kind_agree_with_float64)
                 check_sequence(&a.input, &sizes, b, &got->sequence[b]);
             }
         }
-        arena_free(&arena);
+        arena_free(&layer_arena);
     }
-    arena_free(&arena);
+    arena_free(&layer_arena);
 }
 END_TEST
 
-/* A layer with all matrices, whose sequences take more than one block of rows. */
-struct layer {
-    float tokens[3][200 * 24], wq[24 * 24], wk[24 * 12], wv[24 * 12], wo[24 * 20];
-    struct tensor item[3];
-    struct attention_input input;
-};
-
-static struct layer *layer_new(void)
+/* The plain layer, and the one with every option. */
+static struct layer *const *layers(void)
 {
-    static const size_t lengths[] = {7, 200, 131};
-    struct error e = {0};
-    struct test_random r = {5};
-    struct layer *l = arena_alloc(&arena, 1, sizeof *l, &e);
-    float *numbers = (float *)l;
-    for (size_t i = 0; i < offsetof(struct layer, item) / sizeof *numbers; i++)
-        numbers[i] = test_random_float(&r);
-    for (size_t b = 0; b < 3; b++)
-        l->item[b] = (struct tensor){l->tokens[b], 2, {lengths[b], 24}};
-    l->input = (struct attention_input){
-        .sequences = {3, false, l->item},
-        .heads = 4,
-        .kv_heads = 2,
-        .want_lse = true,
-        .want_projections = true,
-        .weights = {true,
-                    {l->wq, 2, {24, 24}},
-                    {l->wk, 2, {24, 12}},
-                    {l->wv, 2, {24, 12}},
-                    {l->wo, 2, {24, 20}}},
-    };
-    return l;
-}
-
-static void check_same_bytes(const struct sequence_result *a,
-                             const struct sequence_result *b)
-{
-    ck_assert_mem_eq(a->output, b->output, a->T * 20 * sizeof(float));
-    ck_assert_mem_eq(a->maps, b->maps, 4 * a->T * a->S * sizeof(float));
-    ck_assert_mem_eq(a->lse, b->lse, 4 * a->T * sizeof(float));
-    ck_assert_mem_eq(a->query, b->query, a->T * 24 * sizeof(float));
-    ck_assert_mem_eq(a->key, b->key, a->S * 12 * sizeof(float));
-    ck_assert_mem_eq(a->value, b->value, a->S * 12 * sizeof(float));
+    static struct layer *both[2];
+    both[0] = layer_new();
+    both[1] = layer_new_full();
+    return both;
 }
 
 START_TEST(a_sequence_gives_the_same_bytes_alone_and_in_a_batch)
 {
-    begin();
-    struct layer *l = layer_new();
-    for (size_t k = 0; k < KERNELS; k++) {
-        const struct multi_head_result *crowd = compute(kernels[k], &l->input);
-        for (size_t b = 0; b < 3; b++) {
-            struct attention_input alone = l->input;
-            alone.sequences = (struct batch){1, true, &l->item[b]};
-            check_same_bytes(compute(kernels[k], &alone)->sequence,
-                             &crowd->sequence[b]);
+    layer_begin();
+    for (size_t n = 0; n < 2 * KERNELS; n++) {
+        const struct attention_kernel *kernel = kernels[n / 2];
+        const struct layer *l = layers()[n % 2];
+        const struct multi_head_result *crowd = layer_compute(kernel, &l->input);
+        for (size_t b = 0; b < LAYER_SEQUENCES; b++) {
+            struct attention_input alone = layer_alone(l, b);
+            layer_check_same(layer_compute(kernel, &alone), 0, crowd, b);
         }
     }
-    arena_free(&arena);
+    arena_free(&layer_arena);
 }
 END_TEST
 
 START_TEST(the_same_numbers_elsewhere_in_memory_give_the_same_bytes)
 {
-    begin();
-    struct layer *l = layer_new();
+    layer_begin();
     struct error e = {0};
-    for (size_t k = 0; k < KERNELS; k++) {
-        const struct multi_head_result *home = compute(kernels[k], &l->input);
+    for (size_t n = 0; n < 2 * KERNELS; n++) {
+        const struct layer *l = layers()[n % 2];
+        const struct multi_head_result *home = layer_compute(kernels[n / 2], &l->input);
         for (size_t shift = 1; shift < 16; shift += 5) {
-            float *moved = arena_alloc(&arena, sizeof l->tokens[1] + 64, 1, &e);
+            float *moved = arena_alloc(&layer_arena, sizeof l->tokens[1] + 64, 1, &e);
             memcpy(moved + shift, l->tokens[1], sizeof l->tokens[1]);
             struct tensor item = l->item[1];
             item.data = moved + shift;
-            struct attention_input input = l->input;
-            input.sequences = (struct batch){1, true, &item};
-            check_same_bytes(compute(kernels[k], &input)->sequence, &home->sequence[1]);
+            struct attention_input input = layer_alone(l, 1);
+            input.sequences.item = &item;
+            layer_check_same(layer_compute(kernels[n / 2], &input), 0, home, 1);
         }
     }
-    arena_free(&arena);
+    arena_free(&layer_arena);
 }
 END_TEST
 
 START_TEST(the_order_of_tasks_does_not_change_a_byte)
 {
-    begin();
-    struct layer *l = layer_new();
-    for (size_t k = 0; k < KERNELS; k++) {
-        const struct multi_head_result *forward = compute(kernels[k], &l->input);
-        struct multi_head *m = plan(kernels[k], &l->input);
+    layer_begin();
+    for (size_t n = 0; n < 2 * KERNELS; n++) {
+        const struct attention_input *input = &layers()[n % 2]->input;
+        const struct multi_head_result *forward = layer_compute(kernels[n / 2], input);
+        struct multi_head *m = layer_plan(kernels[n / 2], input);
         struct error e = {0};
-        void *scratch = arena_alloc(&arena, multi_head_scratch_bytes(m), 1, &e);
+        void *scratch = arena_alloc(&layer_arena, multi_head_scratch_bytes(m), 1, &e);
         for (size_t step = 0; step < multi_head_steps(m); step++)
             for (size_t task = multi_head_tasks(m, step); task-- > 0;) {
                 memset(scratch, 0xFF, multi_head_scratch_bytes(m)); /* NaN: unset */
                 ck_assert(multi_head_run(m, step, task, scratch, &e));
             }
-        for (size_t b = 0; b < 3; b++)
-            check_same_bytes(&multi_head_result(m)->sequence[b], &forward->sequence[b]);
+        for (size_t b = 0; b < LAYER_SEQUENCES; b++)
+            layer_check_same(multi_head_result(m), b, forward, b);
     }
-    arena_free(&arena);
+    arena_free(&layer_arena);
 }
 END_TEST
 
@@ -371,11 +300,11 @@ static void *work(void *argument)
 
 START_TEST(three_threads_compute_what_one_does)
 {
-    begin();
-    struct layer *l = layer_new();
-    for (size_t k = 0; k < KERNELS; k++) {
-        const struct multi_head_result *one = compute(kernels[k], &l->input);
-        struct crew crew = {.plan = plan(kernels[k], &l->input)};
+    layer_begin();
+    for (size_t n = 0; n < 2 * KERNELS; n++) {
+        const struct attention_input *input = &layers()[n % 2]->input;
+        const struct multi_head_result *one = layer_compute(kernels[n / 2], input);
+        struct crew crew = {.plan = layer_plan(kernels[n / 2], input)};
         for (; crew.step < multi_head_steps(crew.plan); crew.step++) {
             pthread_t thread[3];
             crew.next = 0;
@@ -387,35 +316,35 @@ START_TEST(three_threads_compute_what_one_does)
                 ck_assert_ptr_eq(fine, &crew);
             }
         }
-        for (size_t b = 0; b < 3; b++)
-            check_same_bytes(&multi_head_result(crew.plan)->sequence[b],
-                             &one->sequence[b]);
+        for (size_t b = 0; b < LAYER_SEQUENCES; b++)
+            layer_check_same(multi_head_result(crew.plan), b, one, b);
     }
-    arena_free(&arena);
+    arena_free(&layer_arena);
 }
 END_TEST
 
 START_TEST(without_weights_the_input_is_read_in_place)
 {
-    begin();
+    layer_begin();
     struct layer *l = layer_new();
     l->input.weights = (struct attention_weights){0};
     l->input.kv_heads = 0;
     l->input.want_projections = false;
-    ck_assert_uint_eq(multi_head_tasks(plan(&attention_reference, &l->input), 0), 0);
+    ck_assert_uint_eq(multi_head_tasks(layer_plan(&attention_reference, &l->input), 0),
+                      0);
 
     l->input.heads = 1;
     l->input.want_projections = true; /* one head is split already */
-    struct multi_head *m = plan(&attention_reference, &l->input);
+    struct multi_head *m = layer_plan(&attention_reference, &l->input);
     ck_assert_uint_eq(multi_head_tasks(m, 0), 0);
     ck_assert_ptr_eq(multi_head_result(m)->sequence[2].key, l->tokens[2]);
-    arena_free(&arena);
+    arena_free(&layer_arena);
 }
 END_TEST
 
 START_TEST(numbers_outside_float32_are_refused_where_they_arise)
 {
-    begin();
+    layer_begin();
     static const struct {
         const char *path;
         float x, wq, wk, wv, wo, bo;
@@ -440,21 +369,21 @@ START_TEST(numbers_outside_float32_are_refused_where_they_arise)
         };
         for (size_t k = 0; k < KERNELS; k++) {
             struct error e = {0};
-            struct multi_head *m = plan(kernels[k], &input);
-            ck_assert_msg(!multi_head_run_all(m, &arena, &e), "row %zu", i);
+            struct multi_head *m = layer_plan(kernels[k], &input);
+            ck_assert_msg(!multi_head_run_all(m, &layer_arena, &e), "row %zu", i);
             ck_assert_str_eq(e.path, rows[i].path);
             ck_assert_int_eq(e.code, ERROR_INVALID_INPUT);
             ck_assert_msg(strstr(e.message, "float32's range") != NULL, "%s",
                           e.message);
         }
     }
-    arena_free(&arena);
+    arena_free(&layer_arena);
 }
 END_TEST
 
 START_TEST(an_empty_row_is_zero_before_wo_and_the_bias_after)
 {
-    begin();
+    layer_begin();
     static const float x[] = {1, 2, 3, 4}, one[] = {1, 0, 0, 1}, bo[] = {5, 6};
     static const uint8_t allowed[] = {0, 0, 1, 1};
     const struct tensor item = {x, 2, {2, 2}};
@@ -470,21 +399,21 @@ START_TEST(an_empty_row_is_zero_before_wo_and_the_bias_after)
         .want_lse = true,
     };
     for (size_t k = 0; k < KERNELS; k++) {
-        const struct sequence_result *got = compute(kernels[k], &input)->sequence;
+        const struct sequence_result *got = layer_compute(kernels[k], &input)->sequence;
         ck_assert_mem_eq(got->output, bo, sizeof bo);
         ck_assert(got->maps[0] == 0 && got->maps[1] == 0);
         ck_assert(got->lse[0] == -INFINITY && isfinite(got->lse[1]));
     }
-    arena_free(&arena);
+    arena_free(&layer_arena);
 }
 END_TEST
 
 START_TEST(the_work_is_counted_for_the_schedule)
 {
-    begin();
+    layer_begin();
     struct layer *l = layer_new();
     struct multi_head_work work =
-        multi_head_work(plan(&attention_reference, &l->input));
+        multi_head_work(layer_plan(&attention_reference, &l->input));
     ck_assert_uint_eq(work.sequences, 3);
     ck_assert_uint_eq(work.tokens, 7 + 200 + 131);
     ck_assert_uint_eq(work.longest, 200);
@@ -499,60 +428,69 @@ START_TEST(the_work_is_counted_for_the_schedule)
                                      .key = {numbers, 2, {3, 1}},
                                      .value = {numbers, 2, {3, 1}},
                                      .causal = true};
-    work = multi_head_work(plan(&attention_reference, &causal));
+    work = multi_head_work(layer_plan(&attention_reference, &causal));
     ck_assert_double_eq(work.flops, 9 * 2 * 2);
     causal.align = ALIGN_BOTTOM_RIGHT;
-    work = multi_head_work(plan(&attention_reference, &causal));
+    work = multi_head_work(layer_plan(&attention_reference, &causal));
     ck_assert_double_eq(work.flops, 6 * 2 * 2);
-    arena_free(&arena);
+    arena_free(&layer_arena);
 }
 END_TEST
 
 START_TEST(every_budget_either_suffices_or_is_said_to_be_spent)
 {
-    begin();
-    struct layer *l = layer_new();
-    bool done = false;
-    for (size_t budget = 0; !done; budget += budget < 2048 ? 64 : 4099) {
-        struct arena small;
-        struct error e = {0};
-        arena_init(&small, budget, NULL);
-        struct multi_head *m = multi_head_plan(&l->input, &limits, &small, &e);
-        done = m && multi_head_run_all(m, &small, &e);
-        ck_assert_int_eq(e.code, done ? ERROR_NONE : ERROR_OUT_OF_MEMORY);
-        arena_free(&small);
+    layer_begin();
+    struct layer *compared = layer_new_full();
+    compared->input.method =
+        (struct method_input){.name = METHOD_LONGFORMER, .window = 9, .compare = true};
+    struct layer *top = layer_new_full();
+    top->input.maps = MAPS_TOP_K;
+    top->input.top_k = 3;
+    struct layer *const all[] = {layer_new(), layer_new_full(), compared, top};
+    for (size_t n = 0; n < sizeof all / sizeof *all; n++) {
+        bool done = false;
+        for (size_t budget = 0; !done; budget += budget < 8192 ? 64 : 9001) {
+            struct arena small;
+            struct error e = {0};
+            arena_init(&small, budget, NULL);
+            struct multi_head *m =
+                multi_head_plan(&all[n]->input, &layer_limits, &small, &e);
+            done = m && multi_head_run_all(m, &small, &e);
+            ck_assert_int_eq(e.code, done ? ERROR_NONE : ERROR_OUT_OF_MEMORY);
+            arena_free(&small);
+        }
     }
-    arena_free(&arena);
+    arena_free(&layer_arena);
 }
 END_TEST
 
 START_TEST(a_count_that_overflows_is_refused_before_any_memory_is_taken)
 {
-    begin();
+    layer_begin();
     const size_t T = (size_t)1 << 62;
     const struct attention_input input = {.query = {NULL, 4, {1, 4, T, 1}},
                                           .key = {NULL, 4, {1, 1, 1, 1}},
                                           .value = {NULL, 4, {1, 1, 1, 1}},
                                           .maps = MAPS_NONE};
-    struct attention_limits no_limits = limits;
+    struct attention_limits no_limits = layer_limits;
     no_limits.max_tokens = SIZE_MAX;
     struct error e = {0};
-    ck_assert_ptr_null(multi_head_plan(&input, &no_limits, &arena, &e));
+    ck_assert_ptr_null(multi_head_plan(&input, &no_limits, &layer_arena, &e));
     ck_assert_int_eq(e.code, ERROR_TOO_LARGE);
     ck_assert_str_eq(e.message, "needs 4 x 4611686018427387904 x 1 numbers at once");
-    arena_free(&arena);
+    arena_free(&layer_arena);
 }
 END_TEST
 
 START_TEST(what_does_not_fit_is_not_planned)
 {
-    begin();
+    layer_begin();
     struct layer *l = layer_new();
     l->input.heads = 5;
     struct error e = {0};
-    ck_assert_ptr_null(multi_head_plan(&l->input, &limits, &arena, &e));
+    ck_assert_ptr_null(multi_head_plan(&l->input, &layer_limits, &layer_arena, &e));
     ck_assert_int_eq(e.code, ERROR_INVALID_INPUT);
-    arena_free(&arena);
+    arena_free(&layer_arena);
 }
 END_TEST
 
