@@ -61,7 +61,8 @@ demo: ## install what is missing, build, and see attention computed over HTTP
 
 test: ## install what is missing, build, and run all tests
 	@$(PACKAGES) build test
-	@$(MAKE) --no-print-directory layers unit api
+	@$(MAKE) --no-print-directory layers unit
+	@$(MAKE) --no-print-directory api
 
 run: build/attentiond ## build and start the service in the foreground
 	build/attentiond $(ARGS)
@@ -86,7 +87,8 @@ openapi: ## make openapi.json from openapi.yaml and lint the page
 	@tests/support/lint_openapi.sh
 
 asan tsan: ## all tests under AddressSanitizer+UBSan, or ThreadSanitizer
-	@$(MAKE) --no-print-directory unit api MODE=$@
+	@$(MAKE) --no-print-directory unit MODE=$@
+	@$(MAKE) --no-print-directory api MODE=$@
 
 bench-kernel: build/release/tests/bench/bench_attention ## speed of the attention kernel beside OpenBLAS
 	$<
