@@ -19,11 +19,11 @@ struct listener {
 MUST_USE bool listener_open(struct listener *l, const char *bind, uint16_t port,
                             struct error *e);
 
-/* No new connection is let in from here on; those that wait can still be accepted.
- * A connection that the kernel lets in between the last accept and the close would be
- * reset, which its client cannot tell from a lost request: so TCP drops what arrives
- * for this socket (a client tries again a second later and is refused), and a socket
- * file loses its name. */
+/* No new connection begins from here on; those that wait, or whose handshake is under
+ * way, can still be accepted. A connection that the kernel lets in between the last
+ * accept and the close would be reset, which its client cannot tell from a lost
+ * request: so TCP drops each SYN for this socket (the client tries again a second later
+ * and is refused), and a socket file loses its name. */
 void listener_refuse(struct listener *l);
 
 void listener_close(struct listener *l);

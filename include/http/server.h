@@ -26,6 +26,9 @@ const char *server_metrics_address(const struct server *s);
  * in the latter case. */
 bool server_accept(struct server *s, int wake_fd, int timeout_ms);
 
+/* No new connection begins; what has begun is still accepted, by server_accept(). */
+void server_refuse(struct server *s);
+
 /* Takes what was connected before, then closes the listeners. */
 void server_stop_accepting(struct server *s);
 

@@ -20,16 +20,17 @@ static bool serve_until(struct server *s, int64_t until_ns, int interrupt_fd)
     return false;
 }
 
-/* Until nothing is in flight. A client that was let in a moment ago has `settle_ms`
- * to send its request. False when interrupted. */
+/* Until nothing is in flight. Over a connection that rests, the client's next request
+ * may be under way: it has `settle_ms` to arrive and be answered with a close. False
+ * when interrupted. */
 static bool wait_for_answers(struct site *site, int64_t until_ns, int settle_ms,
                              int interrupt_fd)
 {
     int64_t settled_ns = clock_now_ns() + settle_ms * NS_PER_MS;
     for (;;) {
         int64_t now = clock_now_ns();
-        bool idle = atomic_load(&site->in_flight) == 0 && now >= settled_ns;
-        if (idle || now >= until_ns)
+        bool settled = atomic_load(&site->connections) == 0 || now >= settled_ns;
+        if ((settled && atomic_load(&site->in_flight) == 0) || now >= until_ns)
             return true;
         if (readable_within(interrupt_fd, 5))
             return false;
@@ -47,13 +48,17 @@ void drain(struct server *s, struct site *site, int interrupt_fd)
     bool hurry = serve_until(s, started_ns + (int64_t)set->drain_delay * NS_PER_MS,
                              interrupt_fd);
 
+    /* Handshakes that have begun have a moment to end; see listener_refuse(). */
+    enum { HANDSHAKE_MS = 50, SETTLE_MS = 500, SEND_MS = 2000, CUT_MS = 1000 };
+    server_refuse(s);
+    hurry = hurry ||
+            serve_until(s, clock_now_ns() + HANDSHAKE_MS * NS_PER_MS, interrupt_fd);
     server_stop_accepting(s);
     atomic_store(&site->closing, true);
     log_write(LOG_INFO, "draining", LOG_S("phase", "finishing what was accepted"),
               LOG_I("in_flight", atomic_load(&site->in_flight)),
               LOG_I("drain_timeout_ms", set->drain_timeout));
     int64_t until_ns = clock_now_ns() + (int64_t)set->drain_timeout * NS_PER_MS;
-    enum { SETTLE_MS = 250, SEND_MS = 2000, CUT_MS = 1000 };
     if (!hurry)
         hurry = !wait_for_answers(site, until_ns, SETTLE_MS, interrupt_fd);
 

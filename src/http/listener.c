@@ -146,8 +146,15 @@ void listener_refuse(struct listener *l)
         l->path[0] = '\0';
         return;
     }
-    struct sock_filter drop = BPF_STMT(BPF_RET | BPF_K, 0);
-    const struct sock_fprog program = {.len = 1, .filter = &drop};
+    enum { FLAGS = 13, SYN = 0x02 }; /* RFC 9293: offset in the TCP header, bit */
+    struct sock_filter drop_syn[] = {
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, FLAGS),
+        BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, SYN, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+        BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+    };
+    const struct sock_fprog program = {.len = sizeof drop_syn / sizeof *drop_syn,
+                                       .filter = drop_syn};
     setsockopt(l->fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
 }
 

@@ -202,10 +202,14 @@ bool server_accept(struct server *s, int wake_fd, int timeout_ms)
     return fds[0].revents != 0;
 }
 
-void server_stop_accepting(struct server *s)
+void server_refuse(struct server *s)
 {
     for (size_t i = 0; i < s->door_count; i++)
         listener_refuse(&s->doors[i].listener);
+}
+
+void server_stop_accepting(struct server *s)
+{
     for (size_t i = 0; i < s->door_count; i++) {
         take_connections(s, &s->doors[i], SOMAXCONN);
         listener_close(&s->doors[i].listener);
