@@ -65,8 +65,7 @@ MUST_USE bool approximations_check(const struct attention_input *input,
  * when that is spent. */
 struct approximation {
     const struct method_input *asked;
-    size_t longest_T;
-    const float *feature;
+    const float *feature; /* performer: [features][dk] */
 };
 MUST_USE bool approximations_prepare(const struct attention_input *input,
                                      const struct attention_shape *shape,

@@ -1,7 +1,10 @@
 #include "core/approximations.h"
 
+#include "core/feature_attention.h"
 #include "core/key_patterns.h"
 #include "core/linear_attention.h"
+#include "core/linformer.h"
+#include "core/nystrom.h"
 
 const char *approximations_name(enum method_name name)
 {
@@ -46,9 +49,11 @@ bool approximations_prepare(const struct attention_input *input,
                             struct error *e)
 {
     const struct method_input *m = &input->method;
-    *out = (struct approximation){.asked = m, .longest_T = shape->longest_T};
-    (void)arena, (void)e;
-    return true;
+    *out = (struct approximation){.asked = m};
+    if (m->name == METHOD_PERFORMER)
+        out->feature =
+            feature_attention_draw(m->features, shape->dk, m->seed, arena, e);
+    return m->name != METHOD_PERFORMER || out->feature;
 }
 
 /* The part of [B][..] or of [..] that belongs to sequence b, with `inner` axes. */
@@ -59,26 +64,61 @@ static const float *part(const struct tensor *t, size_t inner, size_t b)
     return t->data + b * (tensor_count(t) / t->extent[0]);
 }
 
-static const struct attention_kernel *plan_linear(const struct approximation *common,
-                                                  size_t b, struct attention *a,
-                                                  struct attention_method *own,
-                                                  struct arena *arena, struct error *e)
+/* Refuses a parameter of the method. */
+static bool refuse(const char *path, struct error *e, size_t is, size_t most,
+                   const char *what)
 {
-    const struct method_input *m = common->asked;
-    if (a->T != a->S) {
-        error_set(e, ERROR_INVALID_INPUT, "/method/rule",
-                  "needs a key for every token: there are %zu tokens and %zu keys",
-                  a->T, a->S);
-        return NULL;
-    }
+    return error_set(e, ERROR_INVALID_INPUT, path, "is %zu, but there are %zu %s", is,
+                     most, what);
+}
+
+static bool plan_linformer(const struct method_input *m, const struct attention *a,
+                           struct attention_method *own, struct error *e)
+{
+    const struct tensor *const given[] = {&m->e, &m->f};
+    static const char *const path[] = {"/method/e", "/method/f"};
+    for (size_t i = 0; m->e.rank && i < 2; i++)
+        if (given[i]->extent[1] != a->S)
+            return error_set(e, ERROR_INVALID_INPUT, path[i],
+                             "has rows of %zu numbers, expected %zu (one a key)",
+                             given[i]->extent[1], a->S);
+    own->rank = linformer_rank(m);
+    own->e = m->e.data;
+    own->f = m->f.data;
+    return own->rank <= a->S ||
+           refuse(m->e.rank ? "/method/e" : "/method/rank", e, own->rank, a->S, "keys");
+}
+
+static bool plan_nystrom(const struct method_input *m, const struct attention *a,
+                         struct attention_method *own, struct error *e)
+{
+    own->landmarks = m->landmarks;
+    if (m->landmarks > a->T)
+        return refuse("/method/landmarks", e, m->landmarks, a->T, "tokens");
+    return m->landmarks <= a->S ||
+           refuse("/method/landmarks", e, m->landmarks, a->S, "keys");
+}
+
+static bool plan_linear(const struct method_input *m, size_t b,
+                        const struct attention *a, struct attention_method *own,
+                        struct arena *arena, struct error *e)
+{
     own->rule = m->rule;
+    if (m->rule == RULE_ELU)
+        return true;
+    if (a->T != a->S)
+        return error_set(
+            e, ERROR_INVALID_INPUT, "/method/rule",
+            "needs a key for every token, but there are %zu tokens and %zu "
+            "keys",
+            a->T, a->S);
     own->decay = part(&m->decay, 2, b);
     own->beta = part(&m->beta, 2, b);
     own->before = part(&m->state, 3, b);
     own->decay_width = m->decay.rank ? m->decay.extent[m->decay.rank - 1] : 0;
     own->beta_width = m->beta.rank ? m->beta.extent[m->beta.rank - 1] : 0;
     own->after = arena_alloc(arena, a->G, a->dk * a->dv * sizeof *own->after, e);
-    return own->after ? &linear_attention : NULL;
+    return own->after;
 }
 
 static const struct attention_kernel *plan_pattern(const struct attention_kernel *exact,
@@ -89,6 +129,7 @@ static const struct attention_kernel *plan_pattern(const struct attention_kernel
     return pattern ? exact : NULL;
 }
 
+/* Chooses one of the kernels that look at a->method, and fills that. */
 static const struct attention_kernel *plan_own(const struct approximation *common,
                                                size_t b, struct attention *a,
                                                struct arena *arena, struct error *e)
@@ -100,10 +141,23 @@ static const struct attention_kernel *plan_own(const struct approximation *commo
     const struct method_input *m = common->asked;
     *own = (struct attention_method){.name = m->name, .seed = m->seed};
     a->method = own;
-    if (m->name == METHOD_LINEAR && m->rule != RULE_ELU)
-        return plan_linear(common, b, a, own, arena, e);
-    error_set(e, ERROR_NOT_IMPLEMENTED, "/method", "the method %s is not known",
-              approximations_name(m->name));
+    switch (m->name) {
+    case METHOD_LINFORMER: return plan_linformer(m, a, own, e) ? &linformer : NULL;
+    case METHOD_NYSTROM: return plan_nystrom(m, a, own, e) ? &nystrom : NULL;
+    case METHOD_LINEAR:
+        if (!plan_linear(m, b, a, own, arena, e))
+            return NULL;
+        return m->rule == RULE_ELU ? &feature_attention : &linear_attention;
+    case METHOD_PERFORMER:
+        own->features = m->features;
+        own->feature = common->feature;
+        return &feature_attention;
+    case METHOD_EXACT:
+    case METHOD_TOP_K:
+    case METHOD_BLOCK_SPARSE:
+    case METHOD_LONGFORMER:
+    case METHOD_BIGBIRD: break;
+    }
     return NULL;
 }
 
@@ -120,8 +174,7 @@ const struct attention_kernel *approximations_plan(const struct approximation *c
         a->keep = m->k;
         if (m->k <= a->S)
             return exact;
-        error_set(e, ERROR_INVALID_INPUT, "/method/k", "is %zu, but there are %zu keys",
-                  m->k, a->S);
+        (void)refuse("/method/k", e, m->k, a->S, "keys");
         return NULL;
     case METHOD_BLOCK_SPARSE:
         return plan_pattern(exact, a, key_pattern_block_sparse(a, m, arena, e));

@@ -1,5 +1,6 @@
 #include "base/field.h"
 #include "core/approximations.h"
+#include "core/nystrom.h"
 
 /* Who can honour an option; those on the exact kernels honour all. */
 enum honour {
@@ -147,6 +148,14 @@ static bool check_linformer(const struct method_input *m, struct error *e)
     return true;
 }
 
+static bool check_nystrom(const struct method_input *m, struct error *e)
+{
+    return m->landmarks <= NYSTROM_MOST_LANDMARKS ||
+           error_set(e, ERROR_INVALID_INPUT, "/method/landmarks",
+                     "is %zu, but may be %d at most", m->landmarks,
+                     NYSTROM_MOST_LANDMARKS);
+}
+
 /* Random features are drawn and made orthogonal before anything else is done: this
  * many numbers take well below a second. */
 static bool check_performer(const struct method_input *m,
@@ -234,7 +243,7 @@ bool approximations_check(const struct attention_input *input,
     case METHOD_LINFORMER: return check_linformer(m, e);
     case METHOD_PERFORMER: return check_performer(m, shape, e);
     case METHOD_LINEAR: return check_linear(m, shape, e);
-    case METHOD_NYSTROM:
+    case METHOD_NYSTROM: return check_nystrom(m, e);
     case METHOD_EXACT:
     case METHOD_TOP_K:
     case METHOD_BLOCK_SPARSE:

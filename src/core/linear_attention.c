@@ -165,6 +165,7 @@ const struct attention_kernel linear_attention = {
     .packs = nothing,
     .pack = pack,
     .tiles = tiles,
+    .row_parts = nothing,
     .scratch_bytes = scratch_bytes,
     .run = run,
 };

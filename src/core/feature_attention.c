@@ -1,0 +1,317 @@
+#include "core/feature_attention.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "core/approximations.h"
+#include "core/softmax_rows.h"
+#include "core/vector_kernels.h"
+
+enum {
+    CHUNK = 256,        /* keys of a pack, queries of a tile */
+    PACK_FEATURES = 16, /* that a pack works on at a time */
+    ROWS = 32           /* queries or keys whose features exist at a time */
+};
+
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+static size_t chunks(size_t n)
+{
+    return (n + CHUNK - 1) / CHUNK;
+}
+
+static bool is_performer(const struct attention *a)
+{
+    return a->method->name == METHOD_PERFORMER;
+}
+
+static size_t features(const struct attention *a)
+{
+    return is_performer(a) ? a->method->features : a->dk;
+}
+
+/* Packed, a chunk of keys of a key head is [features] logarithms of the sums of its
+ * features, then [features][dv] means of its values by each feature. */
+static size_t chunk_floats(const struct attention *a)
+{
+    return vector_padded(features(a) * (1 + a->dv));
+}
+
+static size_t packed_bytes(const struct attention *a)
+{
+    return a->G * chunks(a->S) * chunk_floats(a) * sizeof(float);
+}
+
+static size_t packs(const struct attention *a)
+{
+    return a->G * chunks(a->S);
+}
+
+static float log_elu(float x)
+{
+    return x > 0 ? log1pf(x) : x;
+}
+
+/* -|x|^2 / 2 of a key, which its features have in common. */
+static float log_norm(const struct attention *a, const float *key)
+{
+    double sum = 0;
+    for (size_t c = 0; c < a->dk; c++)
+        sum += (double)key[c] * (double)key[c];
+    return (float)(-0.5 * fabs((double)a->scale) * sum);
+}
+
+/* Fills the logits of `s`, rows of features from `first` on by columns of keys. */
+static void key_features(const struct attention *a, const struct softmax_rows *s,
+                         size_t first)
+{
+    if (is_performer(a)) {
+        softmax_rows_logits(s);
+        return;
+    }
+    for (size_t r = 0; r < s->rows; r++)
+        for (size_t j = 0; j < s->columns; j++)
+            s->weights[r * vector_padded(s->columns) + j] =
+                log_elu(s->b[j * s->b_stride + first + r]);
+}
+
+static void pack(const struct attention *a, size_t index, void *packed)
+{
+    size_t g = index / chunks(a->S), from = index % chunks(a->S) * CHUNK;
+    size_t keys = least(a->S - from, CHUNK), count = features(a);
+    _Alignas(64) float logits[PACK_FEATURES * CHUNK];
+    float norm[CHUNK], *sums = (float *)packed + index * chunk_floats(a);
+    const float *key = a->key.data + g * a->key.head_stride + from * a->key.row_stride;
+    for (size_t j = 0; is_performer(a) && j < keys; j++)
+        norm[j] = log_norm(a, key + j * a->key.row_stride);
+
+    for (size_t first = 0; first < count; first += PACK_FEATURES) {
+        const struct softmax_rows s = {
+            .rows = least(count - first, PACK_FEATURES),
+            .columns = keys,
+            .depth = a->dk,
+            .width = a->dv,
+            .a = is_performer(a) ? a->method->feature + first * a->dk : NULL,
+            .b = key,
+            .v = a->value.data + g * a->value.head_stride + from * a->value.row_stride,
+            .a_stride = a->dk,
+            .b_stride = a->key.row_stride,
+            .v_stride = a->value.row_stride,
+            .factor = sqrtf(fabsf(a->scale)),
+            .bias = norm,
+            .weights = logits,
+            .out = sums + count + first * a->dv,
+            .out_stride = a->dv,
+            .lse = sums + first};
+        key_features(a, &s, first);
+        (void)softmax_rows_finish(&s); /* what is not finite reaches the tiles */
+    }
+}
+
+/* A tile at work: the sums over the first `seen` keys. */
+struct state {
+    const struct attention *a;
+    const struct vector_kernels *vector;
+    size_t g, seen;
+    size_t count;   /* features */
+    float *largest; /* [count]: M_r; -INFINITY before the first key */
+    float *sums;    /* [count][dv + 1]: u_r, then z_r */
+    size_t held;    /* the first key whose features are in `ahead` */
+    float *ahead;   /* [ROWS][padded count] */
+    float *logits;  /* [ROWS][padded count]: features of queries */
+    float *answers; /* [ROWS][dv + 1] */
+};
+
+static size_t scratch_bytes(const struct attention *a)
+{
+    size_t count = features(a), padded = vector_padded(count);
+    return (padded * (1 + 2 * ROWS) + (count + ROWS) * (a->dv + 1)) * sizeof(float);
+}
+
+static struct state begin(const struct attention *a, size_t g, void *scratch)
+{
+    size_t count = features(a), padded = vector_padded(count);
+    float *room = scratch;
+    struct state s = {.a = a,
+                      .vector = vector_kernels_choice(0),
+                      .g = g,
+                      .count = count,
+                      .largest = room,
+                      .held = a->S,
+                      .ahead = room + padded,
+                      .logits = room + padded * (1 + ROWS),
+                      .sums = room + padded * (1 + 2 * ROWS)};
+    s.answers = s.sums + count * (a->dv + 1);
+    for (size_t r = 0; r < count; r++)
+        s.largest[r] = -INFINITY;
+    memset(s.sums, 0, count * (a->dv + 1) * sizeof *s.sums);
+    return s;
+}
+
+/* Adds the logarithm of feature r of one key, or of many whose mean is `value`. A NaN
+ * ends up in the sums, and so in the output. */
+static void absorb(const struct state *s, size_t r, float logarithm, const float *value)
+{
+    size_t dv = s->a->dv;
+    float *sums = s->sums + r * (dv + 1), added = 1;
+    if (logarithm > s->largest[r]) {
+        s->vector->scale(sums, sums, dv + 1, expf(s->largest[r] - logarithm));
+        s->largest[r] = logarithm;
+    } else {
+        added = expf(logarithm - s->largest[r]);
+    }
+    s->vector->add_scaled(sums, value, dv, added);
+    sums[dv] += added;
+}
+
+/* Takes in the packed chunks of the first keys, those that are seen as a whole. */
+static void absorb_chunks(struct state *s, const float *packed, size_t keys)
+{
+    const struct attention *a = s->a;
+    size_t whole = keys == a->S ? chunks(a->S) : keys / CHUNK;
+    for (size_t n = 0; n < whole; n++) {
+        const float *sums = packed + (s->g * chunks(a->S) + n) * chunk_floats(a);
+        for (size_t r = 0; r < s->count; r++)
+            absorb(s, r, sums[r], sums + s->count + r * a->dv);
+    }
+    s->seen = least(whole * CHUNK, a->S);
+}
+
+/* to[i][r] = log phi_r of `rows` rows of queries or keys, which for performer are
+ * turned by `factor` and lack -|x|^2 / 2. */
+static void row_features(const struct state *s, const float *x, size_t stride,
+                         size_t rows, float factor, float *to)
+{
+    const struct attention *a = s->a;
+    size_t padded = vector_padded(s->count);
+    if (is_performer(a)) {
+        const struct softmax_rows product = {.rows = rows,
+                                             .columns = s->count,
+                                             .depth = a->dk,
+                                             .a = x,
+                                             .b = a->method->feature,
+                                             .a_stride = stride,
+                                             .b_stride = a->dk,
+                                             .factor = factor,
+                                             .weights = to};
+        softmax_rows_logits(&product);
+        return;
+    }
+    for (size_t i = 0; i < rows; i++)
+        for (size_t r = 0; r < s->count; r++)
+            to[i * padded + r] = log_elu(x[i * stride + r]);
+}
+
+/* Takes in one key after another until `keys` are seen. */
+static void absorb_keys(struct state *s, size_t keys)
+{
+    const struct attention *a = s->a;
+    size_t padded = vector_padded(s->count);
+    const float *key = a->key.data + s->g * a->key.head_stride;
+    const float *value = a->value.data + s->g * a->value.head_stride;
+    for (; s->seen < keys; s->seen++) {
+        size_t j = s->seen;
+        if (j < s->held || j >= s->held + ROWS) {
+            row_features(s, key + j * a->key.row_stride, a->key.row_stride,
+                         least(a->S - j, ROWS), sqrtf(fabsf(a->scale)), s->ahead);
+            s->held = j;
+        }
+        float norm = is_performer(a) ? log_norm(a, key + j * a->key.row_stride) : 0;
+        for (size_t r = 0; r < s->count; r++)
+            absorb(s, r, s->ahead[(j - s->held) * padded + r] + norm,
+                   value + j * a->value.row_stride);
+    }
+}
+
+static size_t keys_seen_by(const struct attention *a, size_t i)
+{
+    ptrdiff_t end = (ptrdiff_t)i + a->offset + 1;
+    if (!a->causal)
+        return a->S;
+    return end < 0 ? 0 : least((size_t)end, a->S);
+}
+
+static float query_factor(const struct attention *a)
+{
+    return copysignf(sqrtf(fabsf(a->scale)), a->scale);
+}
+
+/* Some rows of head h that see the same keys, at least one. */
+static bool answer_rows(const struct state *s, size_t h, size_t first, size_t rows)
+{
+    const struct attention *a = s->a;
+    const struct softmax_rows over = {.rows = rows,
+                                      .columns = s->count,
+                                      .width = a->dv + 1,
+                                      .v = s->sums,
+                                      .v_stride = a->dv + 1,
+                                      .weights = s->logits,
+                                      .out = s->answers,
+                                      .out_stride = a->dv + 1};
+    row_features(s,
+                 a->query.data + h * a->query.head_stride + first * a->query.row_stride,
+                 a->query.row_stride, rows, query_factor(a), s->logits);
+    for (size_t i = 0; i < rows; i++)
+        s->vector->add_scaled(s->logits + i * vector_padded(s->count), s->largest,
+                              s->count, 1.0f);
+
+    bool finite = softmax_rows_finish(&over);
+    for (size_t i = 0; i < rows; i++) {
+        const float *answer = s->answers + i * (a->dv + 1);
+        float *out = a->out + h * a->out_head_stride + (first + i) * a->out_row_stride;
+        finite &= s->vector->scale(out, answer, a->dv, 1 / answer[a->dv]);
+    }
+    return finite;
+}
+
+static void write_empty_row(const struct attention *a, size_t h, size_t i)
+{
+    memset(a->out + h * a->out_head_stride + i * a->out_row_stride, 0,
+           a->dv * sizeof *a->out);
+}
+
+static bool run(const struct attention *a, const void *packed, size_t tile,
+                void *scratch)
+{
+    size_t g = tile / chunks(a->T), group = a->H / a->G;
+    size_t first = tile % chunks(a->T) * CHUNK, end = least(a->T, first + CHUNK);
+    struct state s = begin(a, g, scratch);
+    absorb_chunks(&s, packed, keys_seen_by(a, first));
+
+    bool finite = true;
+    for (size_t i = first, rows; i < end; i += rows) {
+        rows = a->causal ? 1 : least(end - i, ROWS);
+        absorb_keys(&s, keys_seen_by(a, i));
+        for (size_t h = g * group; h < (g + 1) * group; h++)
+            if (s.seen)
+                finite &= answer_rows(&s, h, i, rows);
+            else
+                write_empty_row(a, h, i);
+    }
+    return finite;
+}
+
+static size_t tiles(const struct attention *a)
+{
+    return a->G * chunks(a->T);
+}
+
+static size_t nothing(const struct attention *a)
+{
+    (void)a;
+    return 0;
+}
+
+const struct attention_kernel feature_attention = {
+    .name = "features",
+    .packed_bytes = packed_bytes,
+    .packs = packs,
+    .pack = pack,
+    .tiles = tiles,
+    .row_parts = nothing,
+    .scratch_bytes = scratch_bytes,
+    .run = run,
+};

@@ -1,0 +1,180 @@
+#include "core/linformer.h"
+
+#include <cblas.h>
+#include <math.h>
+#include <string.h>
+
+#include "core/approximations.h"
+#include "core/random.h"
+#include "core/softmax_rows.h"
+#include "core/vector_kernels.h"
+
+enum {
+    PACK_ROWS = 16,  /* rows of E and F that one pack multiplies */
+    PACK_KEYS = 256, /* of which it has so many columns at a time */
+    TILE_QUERIES = 64
+};
+
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Packed: E K [G][rank][dk], then F V [G][rank][dv]. */
+static size_t keys_at(const struct attention *a, size_t g)
+{
+    return g * a->method->rank * a->dk;
+}
+
+static size_t values_at(const struct attention *a, size_t g)
+{
+    return keys_at(a, a->G) + g * a->method->rank * a->dv;
+}
+
+static size_t packed_bytes(const struct attention *a)
+{
+    return a->G * a->method->rank * (a->dk + a->dv) * sizeof(float);
+}
+
+static size_t packs(const struct attention *a)
+{
+    return (a->method->rank + PACK_ROWS - 1) / PACK_ROWS;
+}
+
+/* Part of E (which = 0) or F (1): rows from `first`, keys from `from`. */
+struct part {
+    size_t which, first, rows, from, keys;
+};
+
+/* The numbers of a part, as given or drawn into `room`; rows are *stride apart. */
+static const float *numbers(const struct attention *a, const struct part *p,
+                            float *room, size_t *stride)
+{
+    const struct attention_method *m = a->method;
+    const float *given = p->which ? m->f : m->e;
+    *stride = given ? a->S : PACK_KEYS;
+    if (given)
+        return given + p->first * a->S + p->from;
+
+    double deviation = 1 / sqrt((double)m->rank);
+    for (size_t r = 0; r < p->rows; r++) {
+        uint64_t stream = random_stream(m->seed, 2 * (p->first + r) + p->which);
+        for (size_t j = 0; j < p->keys; j++)
+            room[r * PACK_KEYS + j] =
+                (float)(deviation * random_normal(stream, p->from + j));
+    }
+    return room;
+}
+
+/* Adds the part's product with the keys (or values) of every head. */
+static void multiply(const struct attention *a, const struct part *p, float *packed)
+{
+    float room[PACK_ROWS * PACK_KEYS];
+    size_t stride, width = p->which ? a->dv : a->dk;
+    const float *x = numbers(a, p, room, &stride);
+    const struct heads_view *rows = p->which ? &a->value : &a->key;
+    for (size_t g = 0; g < a->G; g++) {
+        float *to = packed + (p->which ? values_at(a, g) : keys_at(a, g));
+        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (blasint)p->rows,
+                    (blasint)width, (blasint)p->keys, 1.0f, x, (blasint)stride,
+                    rows->data + g * rows->head_stride + p->from * rows->row_stride,
+                    (blasint)rows->row_stride, p->from ? 1.0f : 0.0f,
+                    to + p->first * width, (blasint)width);
+    }
+}
+
+static void pack(const struct attention *a, size_t index, void *packed)
+{
+    size_t first = index * PACK_ROWS;
+    struct part p = {.first = first, .rows = least(a->method->rank - first, PACK_ROWS)};
+    for (p.which = 0; p.which < 2; p.which++)
+        for (p.from = 0; p.from < a->S; p.from += PACK_KEYS) {
+            p.keys = least(a->S - p.from, PACK_KEYS);
+            multiply(a, &p, packed);
+        }
+}
+
+static size_t tiles(const struct attention *a)
+{
+    return (a->T + TILE_QUERIES - 1) / TILE_QUERIES;
+}
+
+static size_t weights_bytes(const struct attention *a)
+{
+    return TILE_QUERIES * vector_padded(a->method->rank) * sizeof(float);
+}
+
+static size_t scratch_bytes(const struct attention *a)
+{
+    return weights_bytes(a) + TILE_QUERIES * a->dv * sizeof(float);
+}
+
+/* Copies the weights of head h, whose rows are those from `first` on, to the maps that
+ * want them. */
+static void keep_weights(const struct attention *a, size_t h, size_t first,
+                         const struct softmax_rows *s)
+{
+    const struct vector_kernels *vector = vector_kernels_choice(0);
+    size_t rank = a->method->rank, stride = vector_padded(rank);
+    for (size_t m = 0; a->maps && m < a->map_head_count; m++)
+        for (size_t i = 0; a->map_heads[m] == h && i < s->rows; i++)
+            memcpy(a->maps + (m * a->T + first + i) * rank, s->weights + i * stride,
+                   rank * sizeof *a->maps);
+
+    for (size_t i = 0; a->mean_map && i < s->rows; i++) {
+        float *mean = a->mean_map + (first + i) * rank;
+        if (h == 0)
+            memset(mean, 0, rank * sizeof *mean);
+        vector->add_scaled(mean, s->weights + i * stride, rank, 1 / (float)a->H);
+    }
+}
+
+static bool run(const struct attention *a, const void *packed, size_t tile,
+                void *scratch)
+{
+    size_t first = tile * TILE_QUERIES, group = a->H / a->G;
+    const float *projected = packed;
+    struct softmax_rows s = {.rows = least(a->T - first, TILE_QUERIES),
+                             .columns = a->method->rank,
+                             .depth = a->dk,
+                             .width = a->dv,
+                             .a_stride = a->query.row_stride,
+                             .b_stride = a->dk,
+                             .v_stride = a->dv,
+                             .factor = a->scale,
+                             .weights = scratch,
+                             .out = (float *)scratch + weights_bytes(a) / sizeof(float),
+                             .out_stride = a->dv};
+    bool finite = true;
+    for (size_t h = 0; h < a->H; h++) {
+        s.a = a->query.data + h * a->query.head_stride + first * a->query.row_stride;
+        s.b = projected + keys_at(a, h / group);
+        s.v = projected + values_at(a, h / group);
+        s.lse = a->lse ? a->lse + h * a->T + first : NULL;
+        if (a->out) {
+            s.out = a->out + h * a->out_head_stride + first * a->out_row_stride;
+            s.out_stride = a->out_row_stride;
+        }
+        softmax_rows_logits(&s);
+        finite &= softmax_rows_finish(&s);
+        keep_weights(a, h, first, &s);
+    }
+    return finite;
+}
+
+static size_t nothing(const struct attention *a)
+{
+    (void)a;
+    return 0;
+}
+
+const struct attention_kernel linformer = {
+    .name = "linformer",
+    .packed_bytes = packed_bytes,
+    .packs = packs,
+    .pack = pack,
+    .tiles = tiles,
+    .row_parts = nothing,
+    .scratch_bytes = scratch_bytes,
+    .run = run,
+};
