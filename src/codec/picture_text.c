@@ -1,202 +1,43 @@
 #include "codec/picture_text.h"
 
-#include <math.h>
-#include <string.h>
-
-#include "codec/terminal_text.h"
+#include "codec/picture_cells.h"
+#include "core/approximations.h"
 
 enum {
-    LEVELS = 5,
-    WIDE_CELLS = 32,  /* up to here a cell is two columns wide, and so square */
-    MOST_CELLS = 100, /* a side; beyond, neighbours share a cell */
-    LABEL_COLUMNS = 12,
+    WIDE_CELLS = 32, /* up to here a cell is two columns wide, and so square */
     MOST_MAPS = 64,
     TABLE_TOKENS = 16,
     TABLE_WIDTH = 8,
     /* No map takes more: cells of three bytes, and labels at two sides, whose glyphs
      * have up to 20 bytes, marks included. A table of outputs takes far less. */
-    MAP_BYTES = MOST_CELLS * (3 * MOST_CELLS + 2 * 20 * LABEL_COLUMNS + 16) + 4096,
+    MAP_BYTES = PICTURE_MOST_CELLS *
+                    (3 * PICTURE_MOST_CELLS + 2 * 20 * PICTURE_LABEL_COLUMNS + 16) +
+                4096,
 };
 
-static const char *const shade[LEVELS] = {" ", "░", "▒", "▓", "█"};
+static const char *const shade[PICTURE_LEVELS] = {" ", "░", "▒", "▓", "█"};
+static const char hidden[] = "·";
 
-/* One side of a map: tokens, some of which may share a cell. */
-struct axis {
-    size_t tokens, cells, share;   /* share: tokens a cell; the last may have fewer */
-    const struct json_text *label; /* [tokens], or NULL: numbers */
+static const char *const stage_name[] = {
+    [MAP_STAGE_WEIGHTS] = "weights",
+    [MAP_STAGE_SCORES] = "scores",
+    [MAP_STAGE_CAPPED] = "capped scores",
+    [MAP_STAGE_BIASED] = "biased scores",
 };
 
 struct picture {
-    const float *map; /* [rows.tokens][columns.tokens] */
-    struct axis rows, columns;
+    const char *stage;
+    size_t top; /* of each row, 0: all */
+    struct picture_axis rows, columns;
     size_t cell_columns; /* of the terminal */
     size_t label_columns;
-    float darkest;
-    float cell[MOST_CELLS * MOST_CELLS];
+    struct picture_cells cells;
 };
-
-static struct axis make_axis(size_t tokens, const struct json_text *label)
-{
-    size_t share = (tokens + MOST_CELLS - 1) / MOST_CELLS;
-    return (struct axis){.tokens = tokens,
-                         .cells = (tokens + share - 1) / share,
-                         .share = share,
-                         .label = share == 1 ? label : NULL};
-}
 
 static void repeat(struct buffer *out, const char *text, size_t count)
 {
     while (count-- > 0)
         buffer_text(out, text);
-}
-
-/* Columns that the first LABEL_COLUMNS columns of a label really take. */
-static size_t label_width(struct json_text label)
-{
-    size_t columns = 0;
-    for (size_t i = 0; i < label.length;) {
-        struct glyph g = terminal_glyph(label.bytes + i, label.length - i);
-        if (columns + g.columns > LABEL_COLUMNS)
-            break;
-        columns += g.columns;
-        i += g.taken;
-    }
-    return columns;
-}
-
-static size_t digits_of(size_t number)
-{
-    size_t digits = 1;
-    while (number /= 10)
-        digits++;
-    return digits;
-}
-
-static size_t axis_label_width(const struct axis *a)
-{
-    if (!a->label)
-        return digits_of(a->tokens - 1);
-
-    size_t widest = 0;
-    for (size_t i = 0; i < a->tokens; i++) {
-        size_t width = label_width(a->label[i]);
-        widest = width > widest ? width : widest;
-    }
-    return widest;
-}
-
-/* The name of a row, to the right of its column. */
-static void draw_row_name(const struct axis *a, size_t cell, size_t columns,
-                          struct buffer *out)
-{
-    if (!a->label) {
-        buffer_printf(out, "%*zu", (int)columns, cell * a->share);
-        return;
-    }
-    struct json_text label = a->label[cell];
-    size_t width = label_width(label);
-    repeat(out, " ", columns - width);
-    for (size_t i = 0, drawn = 0; drawn < width;) {
-        struct glyph g = terminal_glyph(label.bytes + i, label.length - i);
-        buffer_append(out, g.bytes, g.length);
-        drawn += g.columns;
-        i += g.taken;
-    }
-}
-
-static size_t glyphs_in(struct json_text label)
-{
-    size_t glyphs = 0;
-    for (size_t i = 0; i < label.length && glyphs < LABEL_COLUMNS; glyphs++)
-        i += terminal_glyph(label.bytes + i, label.length - i).taken;
-    return glyphs;
-}
-
-/* One glyph of a label that is read downwards and stands on the frame. */
-static void draw_upright_glyph(struct json_text label, size_t line, size_t lines,
-                               size_t columns, struct buffer *out)
-{
-    size_t skipped = lines - glyphs_in(label);
-    if (line < skipped) {
-        repeat(out, " ", columns);
-        return;
-    }
-    size_t i = 0;
-    for (size_t n = skipped; n < line; n++)
-        i += terminal_glyph(label.bytes + i, label.length - i).taken;
-    struct glyph g = terminal_glyph(label.bytes + i, label.length - i);
-    if (g.columns > columns)
-        g = (struct glyph){.bytes = "?", .length = 1, .columns = 1};
-    buffer_append(out, g.bytes, g.length);
-    repeat(out, " ", columns - g.columns);
-}
-
-static void draw_column_labels(const struct picture *p, struct buffer *out)
-{
-    size_t lines = 0;
-    for (size_t c = 0; c < p->columns.cells; c++) {
-        size_t glyphs = glyphs_in(p->columns.label[c]);
-        lines = glyphs > lines ? glyphs : lines;
-    }
-    for (size_t line = 0; line < lines; line++) {
-        repeat(out, " ", p->label_columns + 2);
-        for (size_t c = 0; c < p->columns.cells; c++)
-            draw_upright_glyph(p->columns.label[c], line, lines, p->cell_columns, out);
-        buffer_text(out, "\n");
-    }
-}
-
-/* Every 1, 2, 5, 10 ... cells, as close as the numbers allow. */
-static size_t tick_distance(const struct picture *p)
-{
-    static const size_t distances[] = {1, 2, 5, 10, 20};
-    size_t wanted = digits_of(p->columns.tokens - 1) + 1, i = 0;
-    while (distances[i] * p->cell_columns < wanted)
-        i++;
-    return distances[i];
-}
-
-static void draw_column_numbers(const struct picture *p, struct buffer *out)
-{
-    size_t distance = tick_distance(p);
-    repeat(out, " ", p->label_columns + 2);
-    for (size_t c = 0; c < p->columns.cells; c += distance)
-        buffer_printf(out, "%-*zu", (int)(distance * p->cell_columns),
-                      c * p->columns.share);
-    buffer_text(out, "\n");
-}
-
-/* The mean of the weights that share the cell (r, c). */
-static float mean_of_cell(const struct picture *p, size_t r, size_t c)
-{
-    size_t T = p->rows.tokens, S = p->columns.tokens;
-    size_t top = r * p->rows.share, left = c * p->columns.share;
-    size_t bottom = top + p->rows.share < T ? top + p->rows.share : T;
-    size_t right = left + p->columns.share < S ? left + p->columns.share : S;
-
-    double sum = 0;
-    for (size_t i = top; i < bottom; i++)
-        for (size_t j = left; j < right; j++)
-            sum += (double)p->map[i * S + j];
-    return (float)(sum / (double)((bottom - top) * (right - left)));
-}
-
-static void fill_cells(struct picture *p)
-{
-    p->darkest = 0;
-    for (size_t r = 0; r < p->rows.cells; r++) {
-        for (size_t c = 0; c < p->columns.cells; c++) {
-            float mean = mean_of_cell(p, r, c);
-            p->cell[r * MOST_CELLS + c] = mean;
-            p->darkest = fmaxf(p->darkest, mean);
-        }
-    }
-}
-
-/* Rounded, so that a shade stands for an equal stretch around its value. */
-static size_t level_of(float value, float darkest)
-{
-    return value > 0 ? (size_t)(value / darkest * (LEVELS - 1) + 0.5f) : 0;
 }
 
 static void draw_frame(const struct picture *p, const char *left, const char *right,
@@ -213,39 +54,67 @@ static void draw_grid(const struct picture *p, struct buffer *out)
 {
     draw_frame(p, "┌", "┐", out);
     for (size_t r = 0; r < p->rows.cells; r++) {
-        draw_row_name(&p->rows, r, p->label_columns, out);
+        picture_axis_row(&p->rows, r, p->label_columns, out);
         buffer_text(out, " │");
         for (size_t c = 0; c < p->columns.cells; c++) {
-            float value = p->cell[r * MOST_CELLS + c];
-            repeat(out, shade[level_of(value, p->darkest)], p->cell_columns);
+            int level = picture_cells_level(&p->cells, r, c);
+            repeat(out, level == PICTURE_HIDDEN ? hidden : shade[level],
+                   p->cell_columns);
         }
         buffer_text(out, "│\n");
     }
     draw_frame(p, "└", "┘", out);
 }
 
+/* What the shades stand for: a blank is no weight, but the least of the scores. */
+static void draw_shades(const struct picture *p, struct buffer *out)
+{
+    const struct picture_cells *c = &p->cells;
+    repeat(out, " ", p->label_columns + 1);
+    if (!c->weights && c->most > c->least)
+        buffer_printf(out, " blank from %.2g ", picture_cells_least(c, 0));
+    for (int level = 1; level < PICTURE_LEVELS && c->most > c->least; level++)
+        buffer_printf(out, " %s from %.2g ", shade[level],
+                      picture_cells_least(c, level));
+    if (c->any_hidden)
+        buffer_printf(out, " %s %s ", hidden,
+                      p->top ? "hidden, or not among the largest" : "hidden");
+    buffer_text(out, "\n");
+}
+
 static void draw_legend(const struct picture *p, struct buffer *out)
 {
-    if (p->darkest <= 0)
-        return;
-
-    repeat(out, " ", p->label_columns + 1);
-    for (size_t level = 1; level < LEVELS; level++) {
-        double least = ((double)level - 0.5) / (LEVELS - 1) * (double)p->darkest;
-        buffer_printf(out, " %s from %.2g ", shade[level], least);
-    }
-    buffer_text(out, "\n");
-    if (p->rows.share > 1 || p->columns.share > 1) {
+    const struct picture_cells *c = &p->cells;
+    if (c->most > c->least || c->any_hidden)
+        draw_shades(p, out);
+    if (c->any_shown && (p->rows.share > 1 || p->columns.share > 1) &&
+        !(c->weights && c->most <= 0)) {
         repeat(out, " ", p->label_columns + 2);
-        buffer_printf(out, "each cell is the mean of %zu × %zu weights\n",
-                      p->rows.share, p->columns.share);
+        buffer_printf(out, "each cell is the mean of %zu × %zu %s%s\n", p->rows.share,
+                      p->columns.share, p->stage,
+                      c->weights ? "" : ", hidden ones left out");
     }
+}
+
+/* Which numbers are drawn, and how large they are. */
+static void draw_figures(const struct picture *p, struct buffer *out)
+{
+    const struct picture_cells *c = &p->cells;
+    if (p->top)
+        buffer_printf(out, " · the %zu largest of each row", p->top);
+    if (c->weights)
+        buffer_printf(out, " · darkest cell %.2g\n", (double)c->most);
+    else if (c->any_shown)
+        buffer_printf(out, " · %s from %.2g to %.2g\n", p->stage, (double)c->least,
+                      (double)c->most);
+    else
+        buffer_printf(out, " · %s, all hidden\n", p->stage);
 }
 
 /* Whose map it is and how large. */
 static void draw_title(const struct attention_request *q,
                        const struct multi_head_result *m, size_t b, size_t map,
-                       float darkest, struct buffer *out)
+                       struct buffer *out)
 {
     if (m->mean_map)
         buffer_printf(out, "mean of %zu %s", m->H, m->H == 1 ? "head" : "heads");
@@ -254,10 +123,11 @@ static void draw_title(const struct attention_request *q,
                       q->input.map_heads_given ? q->input.map_heads[map] : map, m->H);
     if (!m->single)
         buffer_printf(out, " · sequence %zu", b);
-    size_t T = m->sequence[b].T, S = m->sequence[b].S;
-    buffer_printf(out, " · %zu %s × %zu %s · darkest cell %.2g\n", T,
-                  T == 1 ? "query" : "queries", S, S == 1 ? "key" : "keys",
-                  (double)darkest);
+    const struct sequence_result *s = &m->sequence[b];
+    buffer_printf(out, " · %zu %s × ", s->T, s->T == 1 ? "query" : "queries");
+    if (s->map_columns != s->S)
+        buffer_printf(out, "%zu mixtures of ", s->map_columns);
+    buffer_printf(out, "%zu %s", s->S, s->S == 1 ? "key" : "keys");
 }
 
 /* The labels, where they can be those of these tokens. */
@@ -267,26 +137,44 @@ static const struct json_text *labels_for(const struct attention_request *q,
     return q->labels_given && q->label_count == tokens ? q->labels : NULL;
 }
 
+static struct picture_map map_of(const struct attention_request *q,
+                                 const struct multi_head_result *m, size_t b,
+                                 size_t map)
+{
+    const struct sequence_result *s = &m->sequence[b];
+    struct picture_map drawn = {.top = m->top,
+                                .weights = q->input.map_stage == MAP_STAGE_WEIGHTS};
+    if (m->top) {
+        drawn.indices = s->top_indices + map * s->T * m->top;
+        drawn.values = s->top_values + map * s->T * m->top;
+    } else {
+        drawn.whole = s->maps + map * s->T * s->map_columns;
+    }
+    return drawn;
+}
+
 static void draw_map(const struct attention_request *q,
                      const struct multi_head_result *m, size_t b, size_t map,
                      struct buffer *out)
 {
     const struct sequence_result *s = &m->sequence[b];
-    bool same_tokens = q->input.context.count == 0;
+    const size_t columns = s->map_columns;
+    bool same_tokens = q->input.context.count == 0 && columns == s->S;
+    const struct picture_map drawn = map_of(q, m, b, map);
     struct picture p = {
-        .map = s->maps + map * s->T * s->S,
-        .rows = make_axis(s->T, labels_for(q, s->T)),
-        .columns = make_axis(s->S, same_tokens ? labels_for(q, s->S) : NULL),
-        .cell_columns = s->S <= WIDE_CELLS ? 2 : 1,
+        .stage = stage_name[q->input.map_stage],
+        .top = m->top,
+        .rows = picture_axis_of(s->T, labels_for(q, s->T)),
+        .columns =
+            picture_axis_of(columns, same_tokens ? labels_for(q, columns) : NULL),
+        .cell_columns = columns <= WIDE_CELLS ? 2 : 1,
     };
-    p.label_columns = axis_label_width(&p.rows);
-    fill_cells(&p);
+    p.label_columns = picture_axis_width(&p.rows);
+    picture_cells_fill(&drawn, &p.rows, &p.columns, &p.cells);
 
-    draw_title(q, m, b, map, p.darkest, out);
-    if (p.columns.label)
-        draw_column_labels(&p, out);
-    else
-        draw_column_numbers(&p, out);
+    draw_title(q, m, b, map, out);
+    draw_figures(&p, out);
+    picture_axis_columns(&p.columns, p.cell_columns, p.label_columns + 2, out);
     draw_grid(&p, out);
     draw_legend(&p, out);
     buffer_text(out, "\n");
@@ -311,14 +199,14 @@ static void draw_outputs(const struct attention_request *q,
     if (s->T > TABLE_TOKENS || width > TABLE_WIDTH)
         return;
 
-    const struct axis rows = make_axis(s->T, labels_for(q, s->T));
-    size_t columns = axis_label_width(&rows);
+    const struct picture_axis rows = picture_axis_of(s->T, labels_for(q, s->T));
+    size_t columns = picture_axis_width(&rows);
     buffer_text(out, "outputs");
     if (!m->single)
         buffer_printf(out, " · sequence %zu", b);
     buffer_printf(out, " · %zu × %zu\n", s->T, width);
     for (size_t i = 0; i < s->T; i++) {
-        draw_row_name(&rows, i, columns, out);
+        picture_axis_row(&rows, i, columns, out);
         buffer_text(out, " ");
         for (size_t c = 0; c < width; c++)
             buffer_printf(out, " %10.4g", (double)output_at(m, s, i, c));
@@ -334,14 +222,25 @@ static bool has_room(const struct buffer *out, size_t begin)
     return out->length - begin <= PICTURE_TEXT_BYTES - 2 * MAP_BYTES;
 }
 
+static void say_why_not(const struct attention_request *q, struct buffer *out)
+{
+    const struct method_input *method = &q->input.method;
+    if (approximations_map_columns(method, 1) == 0)
+        buffer_printf(out, "No maps: the method %s has none.\n\n",
+                      approximations_name(method->name));
+    else
+        buffer_text(out, "No maps: the request says \"maps\": \"none\".\n\n");
+}
+
 void picture_text_draw(const struct attention_request *request,
                        const struct multi_head_result *result, struct buffer *out)
 {
-    bool none = !result->sequence[0].maps;
+    const struct sequence_result *first = &result->sequence[0];
+    bool none = !first->maps && !first->top_values;
     size_t maps_each = none ? 0 : result->mean_map ? 1 : result->map_heads;
     size_t begin = out->length, drawn = 0, b = 0;
     if (none)
-        buffer_text(out, "No maps: the request says \"maps\": \"none\".\n\n");
+        say_why_not(request, out);
 
     for (; b < result->B && has_room(out, begin); b++) {
         for (size_t map = 0; map < maps_each; map++) {

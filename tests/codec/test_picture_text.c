@@ -22,7 +22,7 @@ static const float small_map[] = {0.9f,   0.1f,  0,     0.45f, 0.225f,
                                   0.325f, 0.72f, 0.08f, 0.2f};
 static const float small_output[] = {1, -2.5f, 0, 0.33333f, 1e-9f, 12345.678f};
 static const struct sequence_result small = {
-    .T = 3, .S = 3, .output = small_output, .maps = small_map};
+    .T = 3, .S = 3, .map_columns = 3, .output = small_output, .maps = small_map};
 static const struct multi_head_result small_result = {.B = 1,
                                                       .single = true,
                                                       .H = 1,
@@ -140,8 +140,8 @@ START_TEST(every_returned_head_of_every_sequence_has_its_title)
     static const size_t heads[] = {5, 2};
     static const float maps[] = {1, 1}, output[9] = {0};
     static const struct sequence_result sequences[] = {
-        {.T = 1, .S = 1, .output = output, .maps = maps},
-        {.T = 1, .S = 1, .output = output, .maps = maps}};
+        {.T = 1, .S = 1, .map_columns = 1, .output = output, .maps = maps},
+        {.T = 1, .S = 1, .map_columns = 1, .output = output, .maps = maps}};
     static const struct multi_head_result m = {
         .B = 2, .H = 8, .dv = 9, .width = 9, .map_heads = 2, .sequence = sequences};
     const struct attention_request q = {
@@ -165,7 +165,7 @@ START_TEST(a_mean_map_says_so_and_outputs_of_split_heads_are_joined)
 {
     static const float output[] = {1, 2, 3, 4, 5, 6, 7, 8}; /* [2][2][2] */
     static const struct sequence_result sequence = {
-        .T = 2, .S = 2, .output = output, .maps = small_map};
+        .T = 2, .S = 2, .map_columns = 2, .output = output, .maps = small_map};
     static const struct multi_head_result m = {.B = 1,
                                                .split_heads = true,
                                                .mean_map = true,
@@ -188,7 +188,7 @@ END_TEST
 START_TEST(a_request_without_maps_is_told_so)
 {
     static const struct sequence_result sequence = {
-        .T = 3, .S = 3, .output = small_output};
+        .T = 3, .S = 3, .map_columns = 3, .output = small_output};
     struct multi_head_result m = small_result;
     m.sequence = &sequence;
     m.map_heads = 0;
@@ -205,7 +205,7 @@ START_TEST(an_all_masked_map_is_blank)
 {
     static const float nothing[9] = {0};
     static const struct sequence_result sequence = {
-        .T = 3, .S = 3, .output = small_output, .maps = nothing};
+        .T = 3, .S = 3, .map_columns = 3, .output = small_output, .maps = nothing};
     struct multi_head_result m = small_result;
     m.sequence = &sequence;
     const struct attention_request q = {0};
@@ -260,8 +260,11 @@ START_TEST(cells_are_two_columns_wide_as_long_as_that_fits)
     } cases[] = {{1, 2}, {32, 64}, {33, 33}, {100, 100}, {101, 51}};
     float *map = calloc(101, sizeof *map);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        const struct sequence_result sequence = {
-            .T = 1, .S = cases[i].S, .output = small_output, .maps = map};
+        const struct sequence_result sequence = {.T = 1,
+                                                 .S = cases[i].S,
+                                                 .map_columns = cases[i].S,
+                                                 .output = small_output,
+                                                 .maps = map};
         struct multi_head_result m = small_result;
         m.sequence = &sequence;
         const struct attention_request q = {0};
@@ -270,6 +273,167 @@ START_TEST(cells_are_two_columns_wide_as_long_as_that_fits)
         free(text);
     }
     free(map);
+}
+END_TEST
+
+START_TEST(scores_are_shaded_from_the_least_and_hidden_ones_are_dots)
+{
+    static const float scores[] = {-1,        -INFINITY, -INFINITY, 0,        3,
+                                   -INFINITY, -INFINITY, -INFINITY, -INFINITY};
+    static const struct sequence_result sequence = {
+        .T = 3, .S = 3, .map_columns = 3, .output = small_output, .maps = scores};
+    struct multi_head_result m = small_result;
+    m.sequence = &sequence;
+    const struct attention_request q = {.input.map_stage = MAP_STAGE_BIASED};
+    char *text = drawn(&q, &m);
+    const char *want =
+        "head 0 of 1 · 3 queries × 3 keys · biased scores from -1 to 3\n"
+        "   0 1 2 \n"
+        "  ┌──────┐\n"
+        "0 │  ····│\n"
+        "1 │░░██··│\n"
+        "2 │······│\n"
+        "  └──────┘\n"
+        "   blank from -1  ░ from -0.5  ▒ from 0.5  ▓ from 1.5  █ from 2.5  · hidden \n"
+        "\n";
+    ck_assert_msg(strncmp(text, want, strlen(want)) == 0, "%s", text);
+    free(text);
+}
+END_TEST
+
+START_TEST(scores_that_are_all_alike_or_all_hidden)
+{
+    static const float alike[] = {-2, -2};
+    static const float none[] = {-INFINITY, -INFINITY};
+    static const struct {
+        const float *scores;
+        const char *title, *row;
+    } cases[] = {{alike, "· scores from -2 to -2\n", "0 │████│\n"},
+                 {none, "· scores, all hidden\n", "0 │····│\n"}};
+    for (size_t i = 0; i < 2; i++) {
+        const struct sequence_result sequence = {.T = 1,
+                                                 .S = 2,
+                                                 .map_columns = 2,
+                                                 .output = small_output,
+                                                 .maps = cases[i].scores};
+        struct multi_head_result m = small_result;
+        m.sequence = &sequence;
+        const struct attention_request q = {.input.map_stage = MAP_STAGE_SCORES};
+        char *text = drawn(&q, &m);
+        ck_assert_msg(strstr(text, cases[i].title) != NULL, "%s", text);
+        ck_assert_msg(strstr(text, cases[i].row) != NULL, "%s", text);
+        ck_assert_ptr_null(strstr(text, "from -2  "));
+        free(text);
+    }
+}
+END_TEST
+
+START_TEST(scores_that_share_a_cell_are_the_mean_of_those_that_are_seen)
+{
+    enum { S = 250 };
+    float scores[S];
+    for (size_t j = 0; j < S; j++)
+        scores[j] = j < 3 ? (float)j : -INFINITY; /* the first cell is 0, 1, 2 */
+    scores[3] = 5;                                /* the second 5 and two hidden */
+    const struct sequence_result sequence = {
+        .T = 1, .S = S, .map_columns = S, .output = small_output, .maps = scores};
+    struct multi_head_result m = small_result;
+    m.sequence = &sequence;
+    const struct attention_request q = {.input.map_stage = MAP_STAGE_CAPPED};
+    char *text = drawn(&q, &m);
+    ck_assert_msg(strstr(text, "· capped scores from 1 to 5\n") != NULL, "%s", text);
+    ck_assert_ptr_nonnull(strstr(text, "0 │ █····"));
+    ck_assert_ptr_nonnull(strstr(text, "each cell is the mean of 1 × 3 capped scores, "
+                                       "hidden ones left out\n"));
+    free(text);
+}
+END_TEST
+
+static const int32_t top_indices[] = {2, 0, 1, 2, 0, 1};
+
+START_TEST(the_largest_weights_of_each_row_stand_at_their_keys)
+{
+    static const float values[] = {0.75f, 0.25f, 0.5f, 0.125f, 0, 0};
+    static const struct sequence_result sequence = {.T = 3,
+                                                    .S = 3,
+                                                    .map_columns = 3,
+                                                    .output = small_output,
+                                                    .top_indices = top_indices,
+                                                    .top_values = values};
+    struct multi_head_result m = small_result;
+    m.sequence = &sequence;
+    m.top = 2;
+    const struct attention_request q = {0};
+    char *text = drawn(&q, &m);
+    const char *want = "head 0 of 1 · 3 queries × 3 keys · the 2 largest of each row · "
+                       "darkest cell 0.75\n"
+                       "   0 1 2 \n"
+                       "  ┌──────┐\n"
+                       "0 │░░  ██│\n"
+                       "1 │  ▓▓░░│\n"
+                       "2 │      │\n"
+                       "  └──────┘\n";
+    ck_assert_msg(strncmp(text, want, strlen(want)) == 0, "%s", text);
+    free(text);
+}
+END_TEST
+
+START_TEST(among_the_largest_scores_what_is_left_out_is_a_dot)
+{
+    static const float values[] = {4, 0, 4, 2, -INFINITY, -INFINITY};
+    static const struct sequence_result sequence = {.T = 3,
+                                                    .S = 3,
+                                                    .map_columns = 3,
+                                                    .output = small_output,
+                                                    .top_indices = top_indices,
+                                                    .top_values = values};
+    struct multi_head_result m = small_result;
+    m.sequence = &sequence;
+    m.top = 2;
+    const struct attention_request q = {.input.map_stage = MAP_STAGE_BIASED};
+    char *text = drawn(&q, &m);
+    const char *want = "0 │  ··██│\n"
+                       "1 │··██▒▒│\n"
+                       "2 │······│\n";
+    ck_assert_msg(strstr(text, want) != NULL, "%s", text);
+    ck_assert_ptr_nonnull(strstr(text, "· hidden, or not among the largest"));
+    free(text);
+}
+END_TEST
+
+START_TEST(a_map_with_fewer_columns_than_keys_says_so)
+{
+    static const float map[] = {1, 0, 0.5f, 0.5f, 0, 1};
+    static const struct sequence_result sequence = {
+        .T = 3, .S = 3, .map_columns = 2, .output = small_output, .maps = map};
+    struct multi_head_result m = small_result;
+    m.sequence = &sequence;
+    const struct attention_request q = {
+        .labels = thin_labels, .label_count = 3, .labels_given = true};
+    char *text = drawn(&q, &m);
+    const char *want =
+        "head 0 of 1 · 3 queries × 2 mixtures of 3 keys · darkest cell 1\n"
+        "     0 1 \n"
+        "    ┌────┐\n"
+        "the │██  │\n"
+        "cat │▒▒▒▒│\n"
+        " is │  ██│\n";
+    ck_assert_msg(strncmp(text, want, strlen(want)) == 0, "%s", text);
+    free(text);
+}
+END_TEST
+
+START_TEST(a_method_without_maps_is_named)
+{
+    static const struct sequence_result sequence = {
+        .T = 3, .S = 3, .output = small_output};
+    struct multi_head_result m = small_result;
+    m.sequence = &sequence;
+    m.method = METHOD_LINEAR;
+    const struct attention_request q = {.input.method.name = METHOD_LINEAR};
+    char *text = drawn(&q, &m);
+    ck_assert_ptr_nonnull(strstr(text, "No maps: the method linear has none."));
+    free(text);
 }
 END_TEST
 
@@ -317,7 +481,8 @@ START_TEST(sequences_without_maps_end_within_the_bound_too)
     enum { B = 10000 };
     struct sequence_result *sequences = calloc(B, sizeof *sequences);
     for (size_t b = 0; b < B; b++)
-        sequences[b] = (struct sequence_result){.T = 3, .S = 3, .output = small_output};
+        sequences[b] = (struct sequence_result){
+            .T = 3, .S = 3, .map_columns = 3, .output = small_output};
     struct multi_head_result m = small_result;
     m.single = false;
     m.B = B;
@@ -342,5 +507,11 @@ TEST_PROGRAM("picture_text", a_small_map_has_square_cells_numbers_and_its_output
              a_request_without_maps_is_told_so, an_all_masked_map_is_blank,
              a_large_map_is_averaged_down_to_a_terminal,
              cells_are_two_columns_wide_as_long_as_that_fits,
+             scores_are_shaded_from_the_least_and_hidden_ones_are_dots,
+             scores_that_are_all_alike_or_all_hidden,
+             scores_that_share_a_cell_are_the_mean_of_those_that_are_seen,
+             the_largest_weights_of_each_row_stand_at_their_keys,
+             among_the_largest_scores_what_is_left_out_is_a_dot,
+             a_map_with_fewer_columns_than_keys_says_so, a_method_without_maps_is_named,
              a_flood_of_maps_ends_within_the_bound_and_is_counted,
              sequences_without_maps_end_within_the_bound_too)
