@@ -98,6 +98,61 @@ START_TEST(the_error_of_split_heads_is_over_all_of_them)
 }
 END_TEST
 
+/* One of each, with something left out. */
+static const struct method_input every_method[] = {
+    {.name = METHOD_LINFORMER, .rank = 5, .seed = 3},
+    {.name = METHOD_NYSTROM, .landmarks = 4},
+    {.name = METHOD_PERFORMER, .features = 40, .seed = 3},
+    {.name = METHOD_LINEAR, .rule = RULE_ELU},
+    {.name = METHOD_LINEAR, .rule = RULE_LINEAR},
+    {.name = METHOD_TOP_K, .k = 3},
+    {.name = METHOD_LONGFORMER, .window = 2},
+    {.name = METHOD_BIGBIRD, .block = 2, .random = 1, .seed = 3},
+};
+enum { METHODS = sizeof every_method / sizeof *every_method };
+
+START_TEST(what_is_drawn_does_not_depend_on_who_else_is_in_the_batch)
+{
+    layer_begin();
+    struct layer *l = bare_layer();
+    for (size_t n = 0; n < METHODS; n++) {
+        l->input.method = every_method[n];
+        l->input.method.compare = true;
+        const struct multi_head_result *crowd =
+            layer_compute(&attention_tiled, &l->input);
+        for (size_t b = 0; b < LAYER_SEQUENCES; b++) {
+            const struct attention_input alone = layer_alone(l, b);
+            const struct multi_head_result *one =
+                layer_compute(&attention_tiled, &alone);
+            layer_check_same(one, 0, crowd, b);
+            ck_assert(one->sequence->error_mean == crowd->sequence[b].error_mean);
+            ck_assert(isfinite(one->sequence->error_maximum));
+        }
+    }
+    arena_free(&layer_arena);
+}
+END_TEST
+
+START_TEST(a_linformer_map_has_a_column_for_each_row_of_e)
+{
+    layer_begin();
+    struct layer *l = layer_new();
+    l->input.method = every_method[0];
+    const struct multi_head_result *m = layer_compute(&attention_tiled, &l->input);
+    for (size_t b = 0; b < LAYER_SEQUENCES; b++) {
+        const struct sequence_result *got = &m->sequence[b];
+        ck_assert_uint_eq(got->map_columns, 5);
+        for (size_t row = 0; row < LAYER_HEADS * got->T; row++) {
+            double sum = 0;
+            for (size_t j = 0; j < 5; j++)
+                sum += (double)got->maps[row * 5 + j];
+            ck_assert_close(sum, 1, 1e-5, 0);
+        }
+    }
+    arena_free(&layer_arena);
+}
+END_TEST
+
 START_TEST(a_linear_layer_gives_its_state_as_the_present)
 {
     layer_begin();
@@ -184,6 +239,8 @@ TEST_PROGRAM("multi_head_method",
              a_method_that_leaves_nothing_out_is_exact_with_every_option,
              the_error_is_that_of_the_final_output_to_the_exact_one,
              the_error_of_split_heads_is_over_all_of_them,
+             what_is_drawn_does_not_depend_on_who_else_is_in_the_batch,
+             a_linformer_map_has_a_column_for_each_row_of_e,
              a_linear_layer_gives_its_state_as_the_present,
              what_a_method_cannot_honour_is_refused_when_it_is_planned,
              the_work_of_a_comparison_is_that_of_both)
