@@ -96,6 +96,9 @@ const struct multi_head_result *multi_head_result(const struct multi_head *m);
 struct multi_head_work {
     size_t sequences, tokens, longest;
     double flops;
+    /* Some microseconds in all, without OpenBLAS and with little scratch: may run on a
+     * thread that should not be kept. */
+    bool small;
 };
 struct multi_head_work multi_head_work(const struct multi_head *m);
 

@@ -21,6 +21,10 @@ struct projection {
     float *out;        /* [heads][rows][width]; NULL: nothing to do, no blocks */
 };
 
+/* A product so small that it is multiplied by plain loops: calling OpenBLAS would cost
+ * more, and needs a buffer of its own for each thread that calls at the same time. */
+bool projection_is_small(const struct projection *p);
+
 size_t projection_blocks(const struct projection *p);
 
 /* Bytes of scratch one running block needs, aligned to 64; may be 0. */

@@ -62,7 +62,8 @@ struct request {
     size_t body_room, body_bytes;
     char *body; /* in the call's arena; NULL: what comes is discarded */
 
-    bool submitted;  /* the pool has, or had, the call */
+    bool called;     /* the service has, or had, the call */
+    bool submitted;  /* through the pool: the connection is suspended meanwhile */
     unsigned status; /* 0: not answered */
     enum error_code error;
     size_t answer_bytes;

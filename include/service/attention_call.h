@@ -29,6 +29,10 @@ struct call_context {
 MUST_USE bool attention_call_prepare(struct attention_call *call,
                                      struct call_context *context, struct error *e);
 
+/* Parses a prepared call on the calling thread and, where little is left to do, does it
+ * all. False: it is to be submitted, its plan made. */
+MUST_USE bool attention_call_run_small(struct attention_call *call);
+
 /* The way itself: attention_call.c decides what comes next, attention_stages.c does
  * it. */
 
@@ -42,7 +46,7 @@ struct call_state {
     const char *limit_name;
 
     struct attention_request request;
-    struct multi_head *layer;
+    struct multi_head *layer;            /* NULL: not planned yet */
     struct attention_response *response; /* NULL: a picture is drawn */
     size_t step;                         /* of the layer: the next one */
 

@@ -59,6 +59,12 @@ struct attention_service_options {
 MUST_USE struct attention_service *attention_service_new(
     const struct attention_service_options *options, struct error *e);
 
+/* Answers `call` here and now where that is less work than handing it over: a short
+ * body whose plan turns out to be small. True: `call` is as in done(), which is not
+ * called. False: submit it; a plan that was made is kept. */
+MUST_USE bool attention_service_answer_small(struct attention_service *s,
+                                             struct attention_call *call);
+
 /* Hands `call` over. False at once, with `e` set, when the queue is full or the
  * predicted wait too long (ERROR_OVERLOADED), the service closed
  * (ERROR_SHUTTING_DOWN) or the arena spent (ERROR_OUT_OF_MEMORY): the call stays the

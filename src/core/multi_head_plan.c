@@ -4,6 +4,9 @@
 #include "core/attention_past.h"
 #include "core/rope.h"
 
+/* Of what multi_head_work calls small. */
+enum { SMALL_FLOPS = 64 * 1024, SMALL_SCRATCH_BYTES = 64 * 1024 };
+
 float *multi_head_numbers(struct arena *arena, size_t a, size_t b, size_t c,
                           struct error *e)
 {
@@ -65,6 +68,11 @@ static void add_work(struct multi_head_work *work, const struct sequence_plan *s
                    projection_flops(&s->key.projection) +
                    projection_flops(&s->value.projection) + problem_flops(&s->asked) +
                    problem_flops(&s->exact);
+    work->small = work->small && projection_is_small(&s->query.projection) &&
+                  projection_is_small(&s->key.projection) &&
+                  projection_is_small(&s->value.projection) &&
+                  projection_is_small(&s->asked.output) &&
+                  projection_is_small(&s->exact.output);
 }
 
 /* Frequencies, slopes and the like, which all sequences share. */
@@ -114,6 +122,9 @@ static bool plan_sequences(struct planner *p, struct error *e)
         add_work(&plan->work, s);
     }
     plan->result.sequence = results;
+    plan->work.small = plan->work.small && plan->result.method == METHOD_EXACT &&
+                       plan->work.flops <= SMALL_FLOPS &&
+                       plan->scratch_bytes <= SMALL_SCRATCH_BYTES;
     return true;
 }
 
@@ -132,6 +143,7 @@ struct multi_head *multi_head_plan_with(const struct attention_kernel *kernel,
         return NULL;
 
     *plan = (struct multi_head){
+        .work = {.small = true},
         .result = {.B = shape.B,
                    .single = shape.single,
                    .split_heads = shape.split_heads,

@@ -8,11 +8,22 @@
  * hundred tokens to spread over several workers. */
 enum { BLOCK_ROWS = 128 };
 
+enum { SMALL = 4096 }; /* multiply-adds of a whole product; some microseconds */
+
 enum { LANES = 4 }; /* of the vectors that every processor has */
 
 static size_t at_most(size_t n, size_t most)
 {
     return n < most ? n : most;
+}
+
+bool projection_is_small(const struct projection *p)
+{
+    if (!p->out || !p->w)
+        return true;
+    size_t a, b;
+    return !__builtin_mul_overflow(p->rows, p->in, &a) &&
+           !__builtin_mul_overflow(a, p->heads * p->width, &b) && b <= SMALL;
 }
 
 size_t projection_blocks(const struct projection *p)
@@ -28,7 +39,19 @@ size_t projection_scratch_bytes(const struct projection *p)
     return at_most(p->rows, BLOCK_ROWS) * p->heads * p->width * sizeof(float);
 }
 
-/* product[i,n] = sum_k x[i,k] w[k,n]. All columns at once: a product for each head
+/* product[i,n] = sum_k x[i,k] w[k,n] by the formula, a row at a time. */
+static void multiply_small(const struct projection *p, const float *x, size_t rows,
+                           float *product)
+{
+    size_t columns = p->heads * p->width;
+    memset(product, 0, rows * columns * sizeof(float));
+    for (size_t i = 0; i < rows; i++)
+        for (size_t k = 0; k < p->in; k++)
+            for (size_t n = 0; n < columns; n++)
+                product[i * columns + n] += x[i * p->in + k] * p->w[k * columns + n];
+}
+
+/* The same by OpenBLAS. All columns at once: a product for each head
  * would be a fifth slower, as heads are narrow. */
 static void multiply(const struct projection *p, const float *x, size_t rows,
                      float *product)
@@ -77,7 +100,7 @@ bool projection_run(const struct projection *p, size_t block, void *scratch)
 
     const float *product = p->x + first * p->in;
     if (p->w) {
-        multiply(p, product, rows, scratch);
+        (projection_is_small(p) ? multiply_small : multiply)(p, product, rows, scratch);
         product = scratch;
     }
 

@@ -52,7 +52,7 @@ static void count(const struct exchange *x, const struct request_record *record,
     metrics_observe(m, METRIC_RESPONSE_BYTES, (double)record->response_bytes);
 
     if (r->error == ERROR_CANCELLED) {
-        if (!r->submitted)
+        if (!r->called)
             metrics_cancelled(m, STAGE_RECEIVE);
     } else if (r->error) {
         metrics_rejected(m, r->error);
@@ -93,10 +93,10 @@ static void fill(const struct exchange *x, int64_t now, struct request_record *r
         .width = call->width,
         .heads = call->heads,
         .receive_ms = milliseconds(call->received_ns, call->complete_ns),
-        .parse_ms = r->submitted ? call->parse_ms : -1,
-        .queue_ms = r->submitted ? call->queue_ms : -1,
-        .compute_ms = r->submitted ? call->compute_ms : -1,
-        .serialize_ms = r->submitted ? call->serialize_ms : -1,
+        .parse_ms = r->called ? call->parse_ms : -1,
+        .queue_ms = r->called ? call->queue_ms : -1,
+        .compute_ms = r->called ? call->compute_ms : -1,
+        .serialize_ms = r->called ? call->serialize_ms : -1,
         .send_ms = milliseconds(r->answered_ns, now),
         .total_ms = milliseconds(call->received_ns, now),
         .unix_ms = r->unix_ms,

@@ -1,4 +1,5 @@
 #include "http/handlers.h"
+#include "http/reply.h"
 #include "http/watch.h"
 
 /* On a worker, or at once when the pool refuses. The watch looks at a socket for
@@ -19,6 +20,12 @@ void handle_attention(struct exchange *x)
     call->body_length = r->body_bytes;
     call->form = r->offer == 0 ? ANSWER_JSON : ANSWER_TEXT;
     call->parse_ms = call->queue_ms = call->compute_ms = call->serialize_ms = -1;
+    r->called = true;
+    if (attention_service_answer_small(exchange_site(x)->service, call)) {
+        reply_call(x);
+        return;
+    }
+
     call->done = resume;
     call->owner = x;
     r->submitted = true;

@@ -4,6 +4,9 @@
 
 #include "service/clock.h"
 
+/* An answer that is written where it was asked for: some ten microseconds. */
+#define SMALL_ANSWER ((size_t)32 * 1024)
+
 /* What a request costs besides reading its body, as if it were bytes. */
 #define COST_OF_ANY 512
 
@@ -111,6 +114,10 @@ static bool advance(struct attention_call *call)
 {
     switch (call->state->phase) {
     case CALL_WAITING:
+        if (call->state->layer) { /* parsed before it was handed over */
+            enter(call, CALL_COMPUTING);
+            return advance(call);
+        }
         enter(call, CALL_PARSING);
         attention_call_parse(call);
         return true;
@@ -141,6 +148,53 @@ static bool call_next(struct job *job)
     note_time(call, clock_now_ns());
     count_call(call);
     return false;
+}
+
+/* All tasks of the stage that was prepared. */
+static void run_stage(struct attention_call *call, void *scratch)
+{
+    struct job *job = &call->job;
+    for (size_t task = 0; task < job->tasks; task++)
+        job->run(job, task, scratch);
+    if (clock_now_ns() >= job->deadline_ns)
+        job_stop(job, ERROR_DEADLINE);
+}
+
+static size_t answer_bound(const struct attention_call *call)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < call->piece_count; i++)
+        bytes += call->pieces[i].iov_len;
+    return bytes;
+}
+
+/* Back to the start, to wait for a worker. */
+static void wait_again(struct attention_call *call)
+{
+    int64_t now = clock_now_ns();
+    note_time(call, now);
+    call->state->phase = CALL_WAITING;
+    call->state->phase_start_ns = now;
+}
+
+bool attention_call_run_small(struct attention_call *call)
+{
+    if (call_next(&call->job)) /* parsing: one task without scratch */
+        run_stage(call, NULL);
+
+    void *scratch = NULL;
+    if (call->error.code == ERROR_NONE) {
+        struct multi_head *layer = call->state->layer;
+        if (!multi_head_work(layer).small || answer_bound(call) > SMALL_ANSWER) {
+            wait_again(call);
+            return false;
+        }
+        scratch =
+            arena_alloc(&call->arena, multi_head_scratch_bytes(layer), 1, &call->error);
+    }
+    while (call_next(&call->job))
+        run_stage(call, scratch);
+    return true;
 }
 
 static void call_finished(struct job *job)

@@ -9,6 +9,9 @@
 /* Scratch of one worker: a block of query rows times 500,000 keys. */
 #define SCRATCH_LIMIT ((size_t)64 << 20)
 
+/* A body that is read where it arrived: that takes a few microseconds. */
+#define SMALL_BODY ((size_t)2048)
+
 struct attention_service {
     struct scheduler *scheduler;
     struct call_context context;
@@ -49,10 +52,20 @@ struct attention_service *attention_service_new(
     return s;
 }
 
+bool attention_service_answer_small(struct attention_service *s,
+                                    struct attention_call *call)
+{
+    if (call->body_length > SMALL_BODY || call->form != ANSWER_JSON)
+        return false;
+    if (!attention_call_prepare(call, &s->context, &call->error))
+        return true;
+    return attention_call_run_small(call);
+}
+
 bool attention_service_submit(struct attention_service *s, struct attention_call *call,
                               struct error *e)
 {
-    return attention_call_prepare(call, &s->context, e) &&
+    return (call->state || attention_call_prepare(call, &s->context, e)) &&
            scheduler_submit(s->scheduler, &call->job, e);
 }
 

@@ -118,6 +118,13 @@ struct attention_service *attention_service_new(
     return pool;
 }
 
+bool attention_service_answer_small(struct attention_service *pool,
+                                    struct attention_call *call)
+{
+    (void)pool, (void)call;
+    return false;
+}
+
 bool attention_service_submit(struct attention_service *pool,
                               struct attention_call *call, struct error *e)
 {

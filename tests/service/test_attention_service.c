@@ -613,6 +613,63 @@ static double series(struct metrics *m, const char *name)
     return value;
 }
 
+/* On this thread when it is small, else by the pool. */
+static bool visit_here(struct attention_service *s, struct visit *v, const char *body)
+{
+    visit_init(v, body);
+    bool here = attention_service_answer_small(s, &v->call);
+    if (here)
+        visit_done(&v->call);
+    else
+        visit_submit(s, v);
+    visit_wait(v);
+    return here;
+}
+
+START_TEST(what_is_small_is_answered_on_the_callers_thread_with_the_same_bytes)
+{
+    struct attention_service_options o = defaults(1);
+    struct attention_service *s = service(&o);
+    struct visit here, pooled;
+    ck_assert(visit_here(s, &here, worked_example));
+    visit(s, &pooled, worked_example);
+    ck_assert_str_eq(lasting_part(&here), lasting_part(&pooled));
+    ck_assert_double_ge(here.call.serialize_ms, 0);
+    ck_assert_uint_eq(here.call.tokens, 3);
+    visit_free(&here);
+    visit_free(&pooled);
+
+    ck_assert(visit_here(s, &here, "{\"heads\":0}"));
+    ck_assert_str_eq(here.call.error.path, "/heads");
+    visit_free(&here);
+    ck_assert(visit_here(s, &here, "{\"sequences\":[[1]],\"timeout_ms\":1e-6}"));
+    ck_assert_int_eq(here.call.error.code, ERROR_DEADLINE);
+    visit_free(&here);
+    end(s);
+}
+END_TEST
+
+/* 200 tokens of one number: a short body, and 40,000 cells of a map. */
+START_TEST(a_short_body_with_much_to_do_goes_to_the_pool_with_its_plan)
+{
+    char body[1024] = "{\"sequences\":[[1]";
+    for (int i = 1; i < 200; i++)
+        strcat(body, ",[1]");
+    strcat(body, "]}");
+    struct attention_service_options o = defaults(1);
+    struct attention_service *s = service(&o);
+    struct visit handed, pooled;
+    ck_assert(!visit_here(s, &handed, body));
+    visit(s, &pooled, body);
+    ck_assert_str_eq(lasting_part(&handed), lasting_part(&pooled));
+    ck_assert_double_gt(handed.call.parse_ms, 0);
+    ck_assert_double_ge(handed.call.queue_ms, 0);
+    visit_free(&handed);
+    visit_free(&pooled);
+    end(s);
+}
+END_TEST
+
 START_TEST(what_was_computed_is_counted)
 {
     static const char *const routes[] = {"/v1/attention"};
@@ -684,5 +741,7 @@ TEST_PROGRAM("attention_service", the_worked_example_is_answered,
              a_full_queue_gives_the_call_back_at_once,
              what_a_drain_cannot_finish_is_told_so,
              a_drain_in_the_middle_gives_every_accepted_call_back_once,
-             every_small_budget_is_refused_or_enough, what_was_computed_is_counted,
-             a_service_without_its_threads_does_not_start)
+             every_small_budget_is_refused_or_enough,
+             what_is_small_is_answered_on_the_callers_thread_with_the_same_bytes,
+             a_short_body_with_much_to_do_goes_to_the_pool_with_its_plan,
+             what_was_computed_is_counted, a_service_without_its_threads_does_not_start)
