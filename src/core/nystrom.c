@@ -43,7 +43,8 @@ static struct layout lay_out(const struct attention *a)
                                   [QUERIES] = m * a->dk,
                                   [PRODUCTS] = m * a->dv,
                                   [WEIGHTS] = PACK_ROWS * vector_padded(longest),
-                                  [SQUARES] = 5 * 2 * m * m};
+                                  [SQUARES] =
+                                      5 * m * m * (sizeof(double) / sizeof(float))};
     struct layout layout = {{0}};
     for (size_t part = 0; part < PARTS; part++)
         layout.at[part + 1] = layout.at[part] + vector_padded(floats[part]);

@@ -92,6 +92,24 @@ START_TEST(given_matrices_give_the_formula)
 }
 END_TEST
 
+START_TEST(many_keys_are_summed_up_in_parts)
+{
+    enum { KEYS = 600, RANK = 20 };
+    struct test_random r = {5};
+    setup();
+    struct attention_case *c = attention_case_plain(&r, 2, 3, KEYS, 4, HEADS_INSIDE);
+    float *e = method_numbers(&r, RANK * KEYS), *f = method_numbers(&r, RANK * KEYS);
+    const struct attention_method m = {.rank = RANK, .e = e, .f = f};
+    c->a.method = &m;
+    c->a.scale = 0.02f;
+    ck_assert(attention_case_run(c, &linformer, &r));
+    check_case(c);
+    free(e);
+    free(f);
+    attention_case_delete(c);
+}
+END_TEST
+
 START_TEST(unit_matrices_are_exact)
 {
     struct test_random r = {2};
@@ -170,6 +188,7 @@ START_TEST(numbers_that_leave_float32_are_said)
 }
 END_TEST
 
-TEST_PROGRAM("linformer", given_matrices_give_the_formula, unit_matrices_are_exact,
+TEST_PROGRAM("linformer", given_matrices_give_the_formula,
+             many_keys_are_summed_up_in_parts, unit_matrices_are_exact,
              drawn_matrices_are_those_of_the_header,
              numbers_that_leave_float32_are_said)
