@@ -22,7 +22,8 @@
 
 bool dropout_drops(const struct dropout_view *d, size_t h, size_t i, size_t j);
 
-/* x[n] = 0 where cell (h, i, j + n) is dropped, for `count` cells of a row. */
+/* x[n] = 0 where cell (h, i, j + n) is dropped, for `count` cells of a row; what is
+ * -INFINITY or no number stays so. */
 void dropout_zero(const struct dropout_view *d, size_t h, size_t i, size_t j, float *x,
                   size_t count);
 

@@ -46,14 +46,29 @@ struct vector_kernels {
 
     void (*multiply)(const struct tile_product *p);
 
-    /* x[j] += bias[j], or x[j] = -INFINITY where bias[j] is that. Both return
-     * whether any x may still count. Any n. */
+    /* In all of these a score of -INFINITY that counts becomes a NaN: it may be a sum
+     * that left float32's range on its way, and must be seen to have done so. */
+
+    /* x[j] += bias[j], at least -FLT_MAX, or x[j] = -INFINITY where bias[j] is that.
+     * Both return whether any x may still count. Any n. */
     bool (*add_bias)(float *x, const float *bias, size_t n);
     /* x[j] = -INFINITY where allowed[j] is 0. */
     bool (*hide)(float *x, const uint8_t *allowed, size_t n);
+    /* All count. n padded. */
+    void (*expose)(float *x, size_t n);
 
-    /* Largest of n padded numbers; -INFINITY for none. */
+    /* x[j] -= slope |distance + j|, at least -FLT_MAX. Any n; distances are whole and
+     * below 2^24. */
+    void (*add_slope)(float *x, size_t n, float slope, float distance);
+
+    /* x[j] = softcap tanh(x[j] / softcap), with a relative error of at most 2^-21;
+     * infinities become +-softcap, a NaN stays one. n padded. */
+    void (*cap)(float *x, size_t n, float softcap);
+
+    /* Largest of n padded numbers; -INFINITY for none. NaNs are passed over. */
     float (*maximum)(const float *x, size_t n);
+    /* And the least; INFINITY for none. */
+    float (*extremes)(const float *x, size_t n, float *least);
 
     /* x[j] = exp(x[j] - max) 2^-shrink; returns their sum. n padded; max finite and
      * no x above it; shrink from 0 to 24. The relative error of one is at most

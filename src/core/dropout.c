@@ -1,5 +1,7 @@
 #include "core/dropout.h"
 
+#include <math.h>
+
 static uint64_t next(uint64_t state, uint64_t n)
 {
     uint64_t z = state + (n + 1) * 0x9E3779B97F4A7C15u;
@@ -33,5 +35,6 @@ void dropout_zero(const struct dropout_view *d, size_t h, size_t i, size_t j, fl
     uint64_t row = row_state(d, h, i);
     uint32_t below = threshold(d);
     for (size_t n = 0; n < count; n++)
-        x[n] = (uint32_t)(next(row, j + n) >> 40) < below ? 0.0f : x[n];
+        if ((uint32_t)(next(row, j + n) >> 40) < below && x[n] > -INFINITY)
+            x[n] = 0.0f;
 }

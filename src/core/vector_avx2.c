@@ -4,11 +4,12 @@
 #if defined __x86_64__
 #include <immintrin.h>
 
-#define TARGET       __attribute__((target("avx2,fma")))
-#define LANES        8
-#define LARGER(x, y) _mm256_max_ps(x, y)
-#define TILE_VECTORS 2
-#define KERNELS      vector_kernels_avx2
-#define KERNELS_NAME "avx2"
+#define TARGET        __attribute__((target("avx2,fma")))
+#define LANES         8
+#define LARGER(x, y)  _mm256_max_ps(x, y)
+#define SMALLER(x, y) _mm256_min_ps(x, y)
+#define TILE_VECTORS  2
+#define KERNELS       vector_kernels_avx2
+#define KERNELS_NAME  "avx2"
 #include "vector_template.h"
 #endif

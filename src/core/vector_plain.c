@@ -5,8 +5,9 @@
 #if defined __x86_64__
 #include <immintrin.h>
 
-#define LARGER(x, y) _mm_max_ps(x, y)
-#define TILE_VECTORS 2
+#define LARGER(x, y)  _mm_max_ps(x, y)
+#define SMALLER(x, y) _mm_min_ps(x, y)
+#define TILE_VECTORS  2
 #else
 #define TILE_VECTORS 4
 #endif

@@ -2,8 +2,9 @@
  *
  * The including file defines TARGET (an attribute), LANES (floats a register),
  * TILE_VECTORS (registers of a tile row), KERNELS and KERNELS_NAME, and where there is
- * an instruction for it LARGER(x, y): x where x > y, otherwise y. Compiled with
- * -ffp-contract=fast, so that a product and a sum become one instruction. */
+ * an instruction for it LARGER(x, y): x where x > y, otherwise y, and SMALLER. Compiled
+ * with -ffp-contract=fast, so that a product and a sum become one instruction. */
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -56,7 +57,8 @@ INLINE lanes choose(int_lanes mask, lanes x, lanes y)
 }
 
 #if !defined LARGER
-#define LARGER(x, y) choose((x) > (y), x, y)
+#define LARGER(x, y)  choose((x) > (y), x, y)
+#define SMALLER(x, y) choose((x) < (y), x, y)
 #endif
 
 /* `vectors` is a constant where this is inlined. */
@@ -107,6 +109,36 @@ TARGET static void multiply(const struct tile_product *p)
 #endif
 }
 
+/* A score of -infinity would weigh 0 unseen, though it may be a sum that overflowed. */
+INLINE lanes exposed(lanes x)
+{
+    return choose(x == all(-INFINITY), all(NAN), x);
+}
+
+/* A sum of a finite score and a finite number: -infinity would mean hidden. In this
+ * order a NaN stays one. */
+INLINE lanes saturated(lanes x)
+{
+    const lanes least = all(-FLT_MAX);
+    return LARGER(least, x);
+}
+
+static float exposed_number(float x)
+{
+    return x == -INFINITY ? NAN : x;
+}
+
+static float saturated_number(float x)
+{
+    return -FLT_MAX > x ? -FLT_MAX : x;
+}
+
+TARGET static void expose(float *x, size_t n)
+{
+    for (size_t j = 0; j < n; j += LANES)
+        store(x + j, exposed(load(x + j)));
+}
+
 TARGET static bool add_bias(float *x, const float *bias, size_t n)
 {
     int_lanes some = {0};
@@ -115,14 +147,16 @@ TARGET static bool add_bias(float *x, const float *bias, size_t n)
         lanes b = load(bias + j);
         int_lanes counts = b > -INFINITY;
         some |= counts;
-        store(x + j, choose(counts, load(x + j) + b, all(-INFINITY)));
+        lanes sum = saturated(exposed(load(x + j)) + b);
+        store(x + j, choose(counts, sum, all(-INFINITY)));
     }
     bool any = false;
     for (size_t l = 0; l < LANES; l++)
         any = any || some[l];
     for (; j < n; j++) {
         any = any || bias[j] > -INFINITY;
-        x[j] = bias[j] > -INFINITY ? x[j] + bias[j] : -INFINITY;
+        x[j] = bias[j] > -INFINITY ? saturated_number(exposed_number(x[j]) + bias[j])
+                                   : -INFINITY;
     }
     return any;
 }
@@ -136,16 +170,33 @@ TARGET static bool hide(float *x, const uint8_t *allowed, size_t n)
         memcpy(&bytes, allowed + j, sizeof bytes);
         int_lanes counts = __builtin_convertvector(bytes, int_lanes) != 0;
         some |= counts;
-        store(x + j, choose(counts, load(x + j), all(-INFINITY)));
+        store(x + j, choose(counts, exposed(load(x + j)), all(-INFINITY)));
     }
     bool any = false;
     for (size_t l = 0; l < LANES; l++)
         any = any || some[l];
     for (; j < n; j++) {
         any = any || allowed[j];
-        x[j] = allowed[j] ? x[j] : -INFINITY;
+        x[j] = allowed[j] ? exposed_number(x[j]) : -INFINITY;
     }
     return any;
+}
+
+/* Distances are whole numbers, exact in float32. */
+TARGET static void add_slope(float *x, size_t n, float slope, float distance)
+{
+    lanes step = {0};
+    for (size_t l = 0; l < LANES; l++)
+        step[l] = (float)l;
+    const int_lanes magnitude = {0};
+    size_t j = 0;
+    for (; j + LANES <= n; j += LANES) {
+        lanes away = all(distance + (float)j) + step;
+        away = (lanes)((int_lanes)away & (magnitude + INT32_MAX));
+        store(x + j, saturated(load(x + j) - slope * away));
+    }
+    for (; j < n; j++)
+        x[j] = saturated_number(x[j] - slope * fabsf(distance + (float)j));
 }
 
 INLINE float larger(float x, float y)
@@ -153,29 +204,52 @@ INLINE float larger(float x, float y)
     return x > y ? x : y;
 }
 
-TARGET static float maximum(const float *x, size_t n)
+INLINE float largest_lane(lanes x)
 {
-    lanes most[CHAINS];
-    EACH (v, CHAINS)
+    float lane[LANES];
+    store(lane, x);
+    EACH (step, 4)
+        EACH (l, (size_t)LANES >> (step + 1))
+            lane[l] = larger(lane[l], lane[l + (LANES >> (step + 1))]);
+    return lane[0];
+}
+
+INLINE float range(const float *x, size_t n, float *least)
+{
+    lanes most[CHAINS], fewest[CHAINS];
+    EACH (v, CHAINS) {
         most[v] = all(-INFINITY);
+        fewest[v] = all(INFINITY);
+    }
     size_t j = 0;
     for (; j + 64 <= n; j += 64)
-        EACH (v, CHAINS)
-            most[v] = LARGER(load(x + j + v * LANES), most[v]);
-    for (; j < n; j += LANES)
+        EACH (v, CHAINS) {
+            lanes y = load(x + j + v * LANES);
+            most[v] = LARGER(y, most[v]);
+            fewest[v] = SMALLER(y, fewest[v]);
+        }
+    for (; j < n; j += LANES) {
         most[0] = LARGER(load(x + j), most[0]);
-    for (size_t v = 1; v < CHAINS; v++)
+        fewest[0] = SMALLER(load(x + j), fewest[0]);
+    }
+    for (size_t v = 1; v < CHAINS; v++) {
         most[0] = LARGER(most[v], most[0]);
+        fewest[0] = SMALLER(fewest[v], fewest[0]);
+    }
 
-    const size_t quarter = LANES / 4;
-    float lane[LANES];
-    store(lane, most[0]);
-    for (size_t l = 0; l < quarter; l++)
-        lane[l] = larger(larger(lane[l], lane[l + quarter]),
-                         larger(lane[l + 2 * quarter], lane[l + 3 * quarter]));
-    for (size_t l = 1; l < quarter; l++)
-        lane[0] = larger(lane[0], lane[l]);
-    return lane[0];
+    *least = -largest_lane(-fewest[0]);
+    return largest_lane(most[0]);
+}
+
+TARGET static float maximum(const float *x, size_t n)
+{
+    float least;
+    return range(x, n, &least);
+}
+
+TARGET static float extremes(const float *x, size_t n, float *least)
+{
+    return range(x, n, least);
 }
 
 /* e^x = 2^n 2^r with t = x/ln 2, n the whole number nearest to it and r = t - n. Adding
@@ -196,6 +270,28 @@ INLINE lanes exponential(lanes x, int shrink)
     p = p * r + 0x1.62e42ap+0f;
     p = p * r + 2.0f;
     return p * (lanes)((int_lanes)shifted << 23);
+}
+
+/* tanh y = (1 - e^-2y) / (1 + e^-2y), where y is small a polynomial in y^2, because
+ * there the difference would cancel. */
+INLINE lanes hyperbolic_tangent(lanes y)
+{
+    const int_lanes sign = (int_lanes)y & (int_lanes)all(-0.0f);
+    lanes size = (lanes)((int_lanes)y ^ sign), z = y * y;
+    lanes e = exponential(-2.0f * size, 0);
+    lanes large = (1.0f - e) / (1.0f + e);
+    lanes p = -0x1.8c2d0cp-8f * z + 0x1.576e30p-6f;
+    p = p * z - 0x1.b91582p-5f;
+    p = p * z + 0x1.110dd8p-3f;
+    p = p * z - 0x1.555552p-2f;
+    lanes small = size + size * z * p;
+    return (lanes)((int_lanes)choose(size < 0.6f, small, large) | sign);
+}
+
+TARGET static void cap(float *x, size_t n, float softcap)
+{
+    for (size_t j = 0; j < n; j += LANES)
+        store(x + j, softcap * hyperbolic_tangent(load(x + j) / softcap));
 }
 
 TARGET static float exponentials(float *x, size_t n, float max, int shrink,
@@ -263,7 +359,11 @@ const struct vector_kernels KERNELS = {
     .multiply = multiply,
     .add_bias = add_bias,
     .hide = hide,
+    .expose = expose,
+    .add_slope = add_slope,
+    .cap = cap,
     .maximum = maximum,
+    .extremes = extremes,
     .exponentials = exponentials,
     .scale = scale,
     .add_scaled = add_scaled,

@@ -1,44 +1,11 @@
 #include "core/attention.h"
 
-#include <stdio.h>
-
 #include "support/attention_case.h"
-
-static const struct attention_kernel *const kernels[] = {&attention_reference,
-                                                         &attention_tiled};
-
-enum { KERNELS = sizeof kernels / sizeof *kernels };
-
-static void describe(const struct attention *a, const char *kernel, char *text,
-                     size_t size)
-{
-    snprintf(
-        text, size,
-        "%s H=%zu G=%zu T=%zu S=%zu dk=%zu dv=%zu offset=%td keys=%zu %s%s%s%s%s%s "
-        "keep=%zu dropout=%g softcap=%g top=%zu stage=%d",
-        kernel, a->H, a->G, a->T, a->S, a->dk, a->dv, a->offset, a->key_length,
-        a->causal ? "causal " : "", a->mask.allowed ? "boolean " : "",
-        a->mask.bias ? "additive " : "",
-        a->window.left_given || a->window.right_given ? "window " : "",
-        a->pattern ? "pattern " : "", a->alibi ? "alibi " : "", a->keep,
-        (double)a->dropout.rate, (double)a->softcap, a->top, (int)a->map_stage);
-}
-
-static void agrees_by(struct attention_case *c, struct test_random *r, size_t count)
-{
-    attention_case_solve(c);
-    for (size_t k = 0; k < count; k++) {
-        char what[320];
-        describe(&c->a, kernels[k]->name, what, sizeof what);
-        ck_assert_msg(attention_case_run(c, kernels[k], r), "%s: not finite", what);
-        attention_case_check(c, what);
-    }
-    attention_case_delete(c);
-}
+#include "support/kernels.h"
 
 static void agrees(struct attention_case *c, struct test_random *r)
 {
-    agrees_by(c, r, KERNELS);
+    attention_case_agrees(c, kernels, KERNELS, r);
 }
 
 START_TEST(random_problems_agree_with_float64)
@@ -48,17 +15,6 @@ START_TEST(random_problems_agree_with_float64)
         agrees(attention_case_random(&r, 2e6), &r);
     for (int n = 0; n < 4; n++)
         agrees(attention_case_random(&r, 3e7), &r);
-}
-END_TEST
-
-START_TEST(random_problems_with_any_options_agree_with_float64)
-{
-    struct test_random r = {20260202};
-    for (size_t n = 0; n < 240; n++) {
-        struct attention_case *c = attention_case_random(&r, n % 60 ? 5e5 : 5e6);
-        attention_case_options(c, &r, n % 3 ? 12 : 40);
-        agrees_by(c, &r, 1);
-    }
 }
 END_TEST
 
@@ -345,7 +301,6 @@ START_TEST(one_score_beyond_float32_is_reported_wherever_it_stands)
 END_TEST
 
 TEST_PROGRAM("attention", random_problems_agree_with_float64,
-             random_problems_with_any_options_agree_with_float64,
              every_small_size_agrees_with_float64, rows_of_weights_sum_to_one,
              causal_hides_the_future, tiles_in_any_order_give_the_same_bytes,
              asking_for_maps_leaves_the_output_as_it_is,

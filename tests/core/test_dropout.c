@@ -57,6 +57,11 @@ START_TEST(a_row_is_zeroed_where_its_cells_are_dropped)
     for (size_t j = 0; j < S - 1; j++)
         ck_assert((x[j] == 0) == dropout_drops(&d, 2, 5, 17 + j));
     ck_assert(x[S - 1] == 1);
+    for (size_t j = 0; j < S; j++)
+        x[j] = j % 2 ? -INFINITY : NAN;
+    dropout_zero(&d, 2, 5, 17, x, S);
+    for (size_t j = 0; j < S; j++)
+        ck_assert(j % 2 ? x[j] == -INFINITY : isnan(x[j]));
 }
 END_TEST
 

@@ -1,5 +1,7 @@
 #include "core/vector_kernels.h"
 
+#include <float.h>
+
 #include "support/test.h"
 
 enum { MOST = 300 };
@@ -133,8 +135,92 @@ START_TEST(the_maximum_is_found_wherever_it_stands)
             _Alignas(64) float x[80];
             for (size_t n = 0; n < 80; n++)
                 x[n] = n == at ? -1.0f : n % 3 ? -2.0f : -INFINITY;
-            ck_assert(vector_kernels_choice(s)->maximum(x, 80) == -1.0f);
-            ck_assert(vector_kernels_choice(s)->maximum(x, 0) == -INFINITY);
+            const struct vector_kernels *set = vector_kernels_choice(s);
+            float least;
+            ck_assert(set->extremes(x, 80, &least) == -1.0f && least == -INFINITY);
+            ck_assert(set->extremes(x, 0, &least) == -INFINITY && least == INFINITY);
+            ck_assert(set->maximum(x, 80) == -1.0f);
+            ck_assert(set->maximum(x, 0) == -INFINITY);
+            for (size_t n = 0; n < 80; n++)
+                x[n] = n == at ? -4.0f : n % 3 ? -2.0f : NAN;
+            ck_assert(set->extremes(x, 80, &least) == -2.0f && least == -4.0f);
+        }
+}
+END_TEST
+
+START_TEST(a_capped_score_is_as_near_as_the_header_says)
+{
+    enum { N = 4096 };
+    static const float caps[] = {1e-30f, 1, 30, 1e20f, 3e38f};
+    static _Alignas(64) float x[N], was[N];
+    for (size_t s = 0; vector_kernels_choice(s); s++)
+        for (size_t c = 0; c < sizeof caps / sizeof *caps; c++) {
+            for (size_t n = 0; n < N; n++) {
+                float part = n % 2 ? 12.0f * (float)n / N : ldexpf(1.3f, -(int)n / 64);
+                was[n] = x[n] =
+                    (n % 3 ? caps[c] : -caps[c]) * fminf(part, 1 / caps[c] * 3e38f);
+            }
+            was[7] = x[7] = -0.0f;
+            vector_kernels_choice(s)->cap(x, N, caps[c]);
+            for (size_t n = 0; n < N; n++) {
+                double cap = (double)caps[c], want = cap * tanh((double)was[n] / cap);
+                ck_assert_close(x[n], want, 0x1p-21, 1e-43);
+            }
+            ck_assert(signbit(x[7]));
+        }
+}
+END_TEST
+
+START_TEST(what_is_too_large_is_capped_and_what_is_no_number_stays_so)
+{
+    for (size_t s = 0; vector_kernels_choice(s); s++) {
+        _Alignas(64) float x[VECTOR_PAD] = {INFINITY, -INFINITY, NAN, 3e38f, -3e38f};
+        vector_kernels_choice(s)->cap(x, VECTOR_PAD, 1e-3f);
+        ck_assert(x[0] == 1e-3f && x[1] == -1e-3f && isnan(x[2]));
+        ck_assert(x[3] == 1e-3f && x[4] == -1e-3f && x[5] == 0);
+    }
+}
+END_TEST
+
+START_TEST(a_slope_falls_to_both_sides)
+{
+    struct test_random r = {5};
+    for (size_t s = 0; vector_kernels_choice(s); s++)
+        for (size_t n = 0; n < MOST; n += 1 + n / 9) {
+            struct guarded g, was;
+            float *x = guarded_fill(&g, &r, 5.0f), distance = 20.0f - (float)n;
+            was = g;
+            vector_kernels_choice(s)->add_slope(x, n, 0.3f, distance);
+            for (size_t j = 0; j < n; j++)
+                ck_assert_close(x[j],
+                                (double)was.numbers[VECTOR_PAD + j] -
+                                    (double)0.3f * fabs((double)distance + (double)j),
+                                1e-6, 1e-6);
+            ck_assert(same_outside(&was, &g, n));
+            x[0] = -3e38f;
+            vector_kernels_choice(s)->add_slope(x, 1, 1e38f, 3.0f);
+            ck_assert(x[0] == -FLT_MAX);
+        }
+}
+END_TEST
+
+START_TEST(a_score_that_overflowed_is_seen_where_it_counts)
+{
+    for (size_t s = 0; vector_kernels_choice(s); s++)
+        for (size_t at = 0; at < 80; at++) {
+            const struct vector_kernels *set = vector_kernels_choice(s);
+            _Alignas(64) float bare[80] = {0}, flagged[80] = {0}, biased[80] = {0};
+            float bias[80] = {0};
+            uint8_t allowed[80];
+            memset(allowed, 1, sizeof allowed);
+            bare[at] = flagged[at] = biased[at] = -INFINITY;
+            bias[(at + 1) % 80] = -FLT_MAX;
+            biased[(at + 1) % 80] = -FLT_MAX;
+            set->expose(bare, 80);
+            set->hide(flagged, allowed, 80);
+            set->add_bias(biased, bias, 80);
+            ck_assert(isnan(bare[at]) && isnan(flagged[at]) && isnan(biased[at]));
+            ck_assert(biased[(at + 1) % 80] == -FLT_MAX);
         }
 }
 END_TEST
@@ -207,5 +293,9 @@ TEST_PROGRAM("vector_kernels", a_tile_is_the_product_for_every_width_and_depth,
              an_exponential_is_as_near_as_the_header_says,
              the_exponential_of_what_is_hidden_is_zero_and_a_nan_stays_one,
              the_maximum_is_found_wherever_it_stands,
+             a_capped_score_is_as_near_as_the_header_says,
+             what_is_too_large_is_capped_and_what_is_no_number_stays_so,
+             a_slope_falls_to_both_sides,
+             a_score_that_overflowed_is_seen_where_it_counts,
              a_mask_hides_by_choosing_not_by_adding,
              rows_of_any_length_are_scaled_and_added_and_nothing_beside_them)

@@ -62,6 +62,11 @@ bool attention_case_run(struct attention_case *c, const struct attention_kernel 
 /* Fails unless results are near the true ones and nothing else was written. */
 void attention_case_check(const struct attention_case *c, const char *what);
 
+/* Solves the case, runs it by each kernel, checks it and deletes it. */
+void attention_case_agrees(struct attention_case *c,
+                           const struct attention_kernel *const *kernels, size_t count,
+                           struct test_random *order);
+
 /* Element (h, i, e) of the output. */
 float attention_case_out(const struct attention_case *c, size_t h, size_t i, size_t e);
 

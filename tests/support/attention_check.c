@@ -176,3 +176,32 @@ void attention_case_check(const struct attention_case *c, const char *what)
     check_maps(c, what);
     check_untouched(c, what);
 }
+
+static void describe(const struct attention *a, const char *kernel, char *text,
+                     size_t size)
+{
+    snprintf(
+        text, size,
+        "%s H=%zu G=%zu T=%zu S=%zu dk=%zu dv=%zu offset=%td keys=%zu %s%s%s%s%s%s "
+        "keep=%zu dropout=%g softcap=%g top=%zu stage=%d",
+        kernel, a->H, a->G, a->T, a->S, a->dk, a->dv, a->offset, a->key_length,
+        a->causal ? "causal " : "", a->mask.allowed ? "boolean " : "",
+        a->mask.bias ? "additive " : "",
+        a->window.left_given || a->window.right_given ? "window " : "",
+        a->pattern ? "pattern " : "", a->alibi ? "alibi " : "", a->keep,
+        (double)a->dropout.rate, (double)a->softcap, a->top, (int)a->map_stage);
+}
+
+void attention_case_agrees(struct attention_case *c,
+                           const struct attention_kernel *const *kernels, size_t count,
+                           struct test_random *order)
+{
+    attention_case_solve(c);
+    for (size_t k = 0; k < count; k++) {
+        char what[320];
+        describe(&c->a, kernels[k]->name, what, sizeof what);
+        ck_assert_msg(attention_case_run(c, kernels[k], order), "%s: not finite", what);
+        attention_case_check(c, what);
+    }
+    attention_case_delete(c);
+}

@@ -1,0 +1,105 @@
+/* attention_block.h - the rows and keys that one tile of attention_tiled works on.
+ *
+ * A block is up to BLOCK_ROWS query rows of one head. Keys that none of its rows may
+ * see, by position, length or pattern, are left out: the keys that remain are spans,
+ * and stand side by side as columns of its scores. Spans begin at and are as wide as
+ * multiples of VECTOR_PAD; what is hidden within them is hidden cell by cell. */
+#ifndef CORE_ATTENTION_BLOCK_H
+#define CORE_ATTENTION_BLOCK_H
+
+#include "core/attention.h"
+#include "core/vector_kernels.h"
+
+enum { BLOCK_ROWS = 6 * TILE_ROWS, BLOCK_GROUPS = BLOCK_ROWS / TILE_ROWS };
+
+/* `width` keys from `key` on are the columns from `column` on. */
+struct key_span {
+    size_t key, column, width;
+};
+
+struct bounds {
+    size_t from, to; /* to: one beyond; not below from */
+};
+
+/* The arrays are parts of the tile's scratch. */
+struct block {
+    const struct attention *a;
+    const struct vector_kernels *vector;
+    size_t first, rows, groups; /* rows from `first`, in groups of TILE_ROWS */
+    int shrink;             /* weights are kept times 2^-shrink, which is below 1/S */
+    struct key_span *spans; /* ascending */
+    size_t span_count;
+    struct bounds row[BLOCK_ROWS];             /* columns a row may see, holes apart */
+    struct bounds group[BLOCK_GROUPS];         /* keys some row of a group may see */
+    struct bounds group_columns[BLOCK_GROUPS]; /* up to whole vectors */
+    size_t stride;              /* of a row of scores: padded, and off powers of two */
+    float *scores;              /* [BLOCK_ROWS][stride]: scores, then weights */
+    float *query;               /* [BLOCK_ROWS][dk] */
+    float *out;                 /* [BLOCK_ROWS][padded dv] */
+    float *line;                /* [padded S]: a row of a mask, or of a map */
+    uint64_t *ranks;            /* [S], with `keep` or `top` */
+    uint8_t *marks;             /* [padded S / VECTOR_PAD], with a pattern */
+    float inverse[BLOCK_ROWS];  /* what a kept weight is multiplied with */
+    size_t visible[BLOCK_ROWS]; /* allowed keys, where figures are wanted */
+};
+
+size_t block_count(const struct attention *a);
+size_t block_scratch_bytes(const struct attention *a);
+
+void block_begin(struct block *b, const struct attention *a, size_t index,
+                 void *scratch);
+
+/* The same rows with all keys as columns, hidden ones, too. `span` is borrowed. */
+struct block block_with_all_keys(const struct block *b, struct key_span *span);
+
+/* Whether the maps are wanted at a stage that shows hidden cells as computed. */
+bool block_shows_hidden(const struct attention *a);
+
+/* The column of `key`, or of the first key behind it that has one. */
+size_t block_column(const struct block *b, size_t key);
+
+/* Neighbouring keys as columns; `span` counts on through the spans from 0. */
+struct key_run {
+    size_t span, key, column, count;
+};
+
+/* The next run of columns within `bounds`; false: no more. */
+static inline bool block_next_run(const struct block *b, struct bounds bounds,
+                                  struct key_run *r)
+{
+    while (r->span < b->span_count) {
+        const struct key_span *s = &b->spans[r->span++];
+        size_t from = bounds.from > s->column ? bounds.from : s->column;
+        size_t end = s->column + s->width, to = bounds.to < end ? bounds.to : end;
+        if (from < to) {
+            r->key = s->key + (from - s->column);
+            r->column = from;
+            r->count = to - from;
+            return true;
+        }
+    }
+    return false;
+}
+
+static inline size_t size_least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+static inline size_t size_most(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+static inline size_t vector_floored(size_t n)
+{
+    return n / VECTOR_PAD * VECTOR_PAD;
+}
+
+static inline void fill(float *x, size_t from, size_t to, float number)
+{
+    for (size_t j = from; j < to; j++)
+        x[j] = number;
+}
+
+#endif
