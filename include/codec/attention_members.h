@@ -38,6 +38,18 @@ extern const struct request_members request_inputs, request_options, request_ans
 void *request_filled_by(const struct request_decoder *d,
                         const struct request_member *m);
 
+/* Readers that several tables use; each fills what its member's offset says. */
+
+typedef bool request_read(struct request_decoder *d, const struct request_member *m,
+                          const struct field *at, struct error *e);
+request_read request_read_count;   /* size_t, 1 or more */
+request_read request_read_whole;   /* size_t, 0 or more */
+request_read request_read_seed;    /* uint64_t, up to 2^53 */
+request_read request_read_boolean; /* bool */
+
+/* Members that have a file of their own. */
+request_read request_read_rope, request_read_method;
+
 /* Walks over an object and hands each member, looked for in `tables`, to its reader;
  * unknown ones are refused. `seen` then holds the names that were there. */
 MUST_USE bool request_object(struct request_decoder *d,

@@ -9,6 +9,9 @@ MUST_USE bool json_option_whole(struct json_reader *r, const struct field *at,
                                 size_t least, size_t most, size_t *out,
                                 struct error *e);
 
+/* False unless `value` is a whole number from 0 to 2^53, up to where all exist. */
+MUST_USE bool json_option_is_whole(double value, size_t *out);
+
 /* One of a few words; `*out` becomes its index. */
 MUST_USE bool json_option_choice(struct json_reader *r, const struct field *at,
                                  const char *const *words, size_t count, size_t *out,

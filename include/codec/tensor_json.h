@@ -12,6 +12,11 @@
 #include "codec/json_reader.h"
 #include "core/attention_input.h"
 
+struct tensor_limit {
+    size_t most;
+    const char *setting; /* where to raise it */
+};
+
 /* What is allowed, looked at while reading so that a flood is refused before
  * it is stored: ERROR_TOO_LARGE with the setting's name. */
 struct tensor_rules {
@@ -23,6 +28,12 @@ struct tensor_rules {
 MUST_USE bool tensor_from_json(struct json_reader *r, const struct field *at,
                                const struct tensor_rules *rules, struct tensor *out,
                                struct error *e);
+
+/* The same with a limit for each axis, counted from the right: [3] is the last. */
+MUST_USE bool tensor_from_json_by_axis(struct json_reader *r, const struct field *at,
+                                       size_t min_rank, size_t max_rank,
+                                       const struct tensor_limit limit[TENSOR_MAX_RANK],
+                                       struct tensor *out, struct error *e);
 
 /* `sequences` or `context`: [T][d], or [B][T_b][d] with lengths that may differ;
  * as base64 objects: one of rank 2 or 3, or an array of rank 2 ones. */

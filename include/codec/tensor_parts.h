@@ -6,13 +6,7 @@
 
 #include <stdint.h>
 
-#include "codec/json_reader.h"
-#include "core/tensor.h"
-
-struct tensor_limit {
-    size_t most;
-    const char *setting; /* where to raise it */
-};
+#include "codec/tensor_json.h"
 
 /* The shape that is allowed, and the shape that was found. */
 struct tensor_layout {

@@ -4,8 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "codec/method_names.h"
 #include "codec/number_list.h"
+#include "codec/rule_names.h"
+#include "core/approximations.h"
 
 enum { METHOD_BYTES = 320 }; /* a name, four parameters and the words of the error */
 
@@ -66,7 +67,8 @@ char *answer_method_write(const struct attention_request *request,
     if (result->method == METHOD_EXACT)
         return out;
 
-    out += sprintf(out, ",\"method\":{\"name\":\"%s\"", method_names[result->method]);
+    out += sprintf(out, ",\"method\":{\"name\":\"%s\"",
+                   approximations_name(result->method));
     out += write_parameters(&request->input.method, out);
     if (result->compared) {
         out += sprintf(out, ",\"error\":{");

@@ -1,6 +1,7 @@
 /* What is answered, and how. */
 #include "codec/attention_members.h"
 #include "codec/json_option.h"
+#include "codec/whole_json.h"
 
 enum { ID_BYTES = 128, LABEL_BYTES = 256 };
 
@@ -8,12 +9,26 @@ static bool read_maps(struct request_decoder *d, const struct request_member *m,
                       const struct field *at, struct error *e)
 {
     (void)m;
-    static const char *const words[] = {"heads", "mean", "none"};
-    static const enum map_form means[] = {MAPS_HEADS, MAPS_MEAN, MAPS_NONE};
+    static const char *const words[] = {"heads", "mean", "top_k", "none"};
+    static const enum map_form means[] = {MAPS_HEADS, MAPS_MEAN, MAPS_TOP_K, MAPS_NONE};
     size_t choice = 0;
-    if (!json_option_choice(&d->reader, at, words, 3, &choice, e))
+    if (!json_option_choice(&d->reader, at, words, 4, &choice, e))
         return false;
     d->out->input.maps = means[choice];
+    return true;
+}
+
+static bool read_map_stage(struct request_decoder *d, const struct request_member *m,
+                           const struct field *at, struct error *e)
+{
+    (void)m;
+    static const char *const words[] = {"scores", "capped", "biased", "weights"};
+    static const enum map_stage means[] = {MAP_STAGE_SCORES, MAP_STAGE_CAPPED,
+                                           MAP_STAGE_BIASED, MAP_STAGE_WEIGHTS};
+    size_t choice = 0;
+    if (!json_option_choice(&d->reader, at, words, 4, &choice, e))
+        return false;
+    d->out->input.map_stage = means[choice];
     return true;
 }
 
@@ -21,29 +36,15 @@ static bool read_map_heads(struct request_decoder *d, const struct request_membe
                            const struct field *at, struct error *e)
 {
     (void)m;
-    struct json_list heads = {0};
+    const struct tensor_limit limit = {d->limits->max_heads, "max_heads"};
+    const size_t *heads = NULL;
     size_t count = 0;
-    bool found;
-    if (!json_reader_array(&d->reader, at, e))
+    if (!wholes_from_json(&d->reader, at, &limit, &heads, &count, e))
         return false;
-    for (;;) {
-        if (!json_reader_element(&d->reader, &count, &found, e))
-            return false;
-        if (!found)
-            break;
-        if (count > d->limits->max_heads)
-            return field_error(at, e, ERROR_TOO_LARGE,
-                               "has more than %zu heads (max_heads)",
-                               d->limits->max_heads);
-        size_t *head = json_list_add(&heads, sizeof *head, d->arena, e);
-        if (!head || !json_option_whole(&d->reader, FIELD_AT(at, count - 1), 0,
-                                        SIZE_MAX, head, e))
-            return false;
-    }
     if (count == 0)
         return field_error(at, e, ERROR_INVALID_INPUT, "must name at least one head");
     d->out->input.map_heads_given = true;
-    d->out->input.map_heads = heads.items;
+    d->out->input.map_heads = heads;
     d->out->input.map_head_count = count;
     return true;
 }
@@ -77,8 +78,12 @@ static bool read_return(struct request_decoder *d, const struct request_member *
                         const struct field *at, struct error *e)
 {
     (void)m;
-    static const char *const words[] = {"projections", "lse"};
-    bool *const wanted[] = {&d->out->input.want_projections, &d->out->input.want_lse};
+    static const char *const words[] = {"projections", "lse", "present", "entropy",
+                                        "statistics"};
+    struct attention_input *input = &d->out->input;
+    bool *const wanted[] = {&input->want_projections, &input->want_lse,
+                            &input->want_present, &input->want_entropy,
+                            &input->want_statistics};
     size_t count = 0, choice = 0;
     bool found;
     if (!json_reader_array(&d->reader, at, e))
@@ -89,7 +94,7 @@ static bool read_return(struct request_decoder *d, const struct request_member *
         if (!found)
             return true;
         const struct field *here = FIELD_AT(at, count - 1);
-        if (!json_option_choice(&d->reader, here, words, 2, &choice, e))
+        if (!json_option_choice(&d->reader, here, words, 5, &choice, e))
             return false;
         if (*wanted[choice])
             return field_error(here, e, ERROR_INVALID_INPUT, "\"%s\" stands here twice",
@@ -177,9 +182,15 @@ static bool read_id(struct request_decoder *d, const struct request_member *m,
 }
 
 static const struct request_member members[] = {
-    {"maps", read_maps, 0},           {"map_heads", read_map_heads, 0},
-    {"precision", read_precision, 0}, {"tensor_format", read_tensor_format, 0},
-    {"return", read_return, 0},       {"labels", read_labels, 0},
-    {"timeout_ms", read_timeout, 0},  {"id", read_id, 0},
+    {"maps", read_maps, 0},
+    {"top_k", request_read_count, REQUEST_FILLS(input.top_k)},
+    {"map_heads", read_map_heads, 0},
+    {"map_stage", read_map_stage, 0},
+    {"precision", read_precision, 0},
+    {"tensor_format", read_tensor_format, 0},
+    {"return", read_return, 0},
+    {"labels", read_labels, 0},
+    {"timeout_ms", read_timeout, 0},
+    {"id", read_id, 0},
 };
 const struct request_members request_answers = REQUEST_MEMBERS(members);

@@ -67,6 +67,36 @@ static bool read_weights(struct request_decoder *d, const struct request_member 
     return request_object(d, &members, 1, at, &seen, e);
 }
 
+static bool read_cache(struct request_decoder *d, const struct request_member *m,
+                       const struct field *at, struct error *e)
+{
+    const struct attention_limits *most = d->limits;
+    const struct tensor_limit limit[TENSOR_MAX_RANK] = {
+        {most->max_batch, "max_batch"},
+        {most->max_heads, "max_heads"},
+        {most->max_tokens, "max_tokens"},
+        {most->max_width, "max_width"},
+    };
+    return tensor_from_json_by_axis(&d->reader, at, 3, 4, limit,
+                                    request_filled_by(d, m), e);
+}
+
+static const struct request_member past_members[] = {
+    {"key", read_cache, REQUEST_FILLS(input.past.key)},
+    {"value", read_cache, REQUEST_FILLS(input.past.value)},
+};
+
+static bool read_past(struct request_decoder *d, const struct request_member *m,
+                      const struct field *at, struct error *e)
+{
+    (void)m;
+    static const struct request_members members = REQUEST_MEMBERS(past_members);
+    struct json_members seen;
+    d->out->input.past.given = true;
+    return request_object(d, &members, 1, at, &seen, e) &&
+           request_needs(&seen, "key", at, e) && request_needs(&seen, "value", at, e);
+}
+
 static const struct request_member members[] = {
     {"sequences", read_sequences, REQUEST_FILLS(input.sequences)},
     {"context", read_sequences, REQUEST_FILLS(input.context)},
@@ -74,5 +104,6 @@ static const struct request_member members[] = {
     {"key", read_projected, REQUEST_FILLS(input.key)},
     {"value", read_projected, REQUEST_FILLS(input.value)},
     {"weights", read_weights, 0},
+    {"past", read_past, 0},
 };
 const struct request_members request_inputs = REQUEST_MEMBERS(members);

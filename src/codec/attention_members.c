@@ -63,3 +63,32 @@ bool request_needs(const struct json_members *seen, const char *name,
     return json_members_have(seen, name) ||
            field_error(at, e, ERROR_INVALID_INPUT, "has no \"%s\"", name);
 }
+
+bool request_read_count(struct request_decoder *d, const struct request_member *m,
+                        const struct field *at, struct error *e)
+{
+    return json_option_whole(&d->reader, at, 1, SIZE_MAX, request_filled_by(d, m), e);
+}
+
+bool request_read_whole(struct request_decoder *d, const struct request_member *m,
+                        const struct field *at, struct error *e)
+{
+    return json_option_whole(&d->reader, at, 0, SIZE_MAX, request_filled_by(d, m), e);
+}
+
+bool request_read_seed(struct request_decoder *d, const struct request_member *m,
+                       const struct field *at, struct error *e)
+{
+    uint64_t *seed = request_filled_by(d, m);
+    size_t whole = 0;
+    if (!json_option_whole(&d->reader, at, 0, (size_t)1 << 53, &whole, e))
+        return false;
+    *seed = whole;
+    return true;
+}
+
+bool request_read_boolean(struct request_decoder *d, const struct request_member *m,
+                          const struct field *at, struct error *e)
+{
+    return json_reader_boolean(&d->reader, at, request_filled_by(d, m), e);
+}

@@ -1,6 +1,7 @@
 #include "codec/attention_request.h"
 
 #include "codec/attention_members.h"
+#include "core/approximations.h"
 
 static bool is_blank(const char *body, size_t length)
 {
@@ -21,8 +22,15 @@ static bool read_document(struct request_decoder *d, struct error *e)
     const struct request_members tables[] = {request_inputs, request_options,
                                              request_answers};
     struct json_members seen;
-    return request_object(d, tables, sizeof tables / sizeof *tables, NULL, &seen, e) &&
-           json_reader_finish(&d->reader, e);
+    if (!request_object(d, tables, sizeof tables / sizeof *tables, NULL, &seen, e) ||
+        !json_reader_finish(&d->reader, e))
+        return false;
+
+    struct attention_input *input = &d->out->input;
+    if (!json_members_have(&seen, "maps") &&
+        approximations_map_columns(&input->method, 1) == 0)
+        input->maps = MAPS_NONE;
+    return true;
 }
 
 bool attention_request_decode(const char *body, size_t length,

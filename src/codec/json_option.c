@@ -9,16 +9,24 @@
 
 enum { SHOWN_BYTES = 60, FIRST_ITEMS = 16, WORDS_BYTES = 256 };
 
+bool json_option_is_whole(double value, size_t *out)
+{
+    const double largest = 9007199254740992.0; /* 2^53 */
+    if (!(value >= 0 && value <= largest && value == floor(value)))
+        return false;
+    *out = (size_t)value;
+    return true;
+}
+
 bool json_option_whole(struct json_reader *r, const struct field *at, size_t least,
                        size_t most, size_t *out, struct error *e)
 {
-    const double largest = 9007199254740992.0; /* 2^53: up to here all of them exist */
     double value = 0;
+    size_t whole = 0;
     if (!json_reader_double(r, at, &value, e))
         return false;
-    bool whole = value >= 0 && value <= largest && value == floor(value);
-    if (whole && (size_t)value >= least && (size_t)value <= most) {
-        *out = (size_t)value;
+    if (json_option_is_whole(value, &whole) && whole >= least && whole <= most) {
+        *out = whole;
         return true;
     }
     if (most == SIZE_MAX)

@@ -27,10 +27,20 @@ bool tensor_from_json(struct json_reader *r, const struct field *at,
                       const struct tensor_rules *rules, struct tensor *out,
                       struct error *e)
 {
-    struct tensor_layout layout = {.min_rank = rules->min_rank,
-                                   .max_rank = rules->max_rank};
+    struct tensor_limit limit[TENSOR_MAX_RANK];
     for (size_t i = 0; i < TENSOR_MAX_RANK; i++)
-        layout.limit[i] = (struct tensor_limit){rules->max_extent, rules->limit_name};
+        limit[i] = (struct tensor_limit){rules->max_extent, rules->limit_name};
+    return tensor_from_json_by_axis(r, at, rules->min_rank, rules->max_rank, limit, out,
+                                    e);
+}
+
+bool tensor_from_json_by_axis(struct json_reader *r, const struct field *at,
+                              size_t min_rank, size_t max_rank,
+                              const struct tensor_limit limit[TENSOR_MAX_RANK],
+                              struct tensor *out, struct error *e)
+{
+    struct tensor_layout layout = {.min_rank = min_rank, .max_rank = max_rank};
+    memcpy(layout.limit, limit, sizeof layout.limit);
 
     struct tensor_pool pool;
     tensor_pool_init(&pool, r, LEAF_FLOAT);
