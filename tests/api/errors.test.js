@@ -36,7 +36,7 @@ describe('a request that cannot be computed is 422 and says where', () => {
   const cases = [
     ['no input', {}, ''],
     ['an unknown member', { sequences: X, head: 2 }, '/head'],
-    ['a member of a later release', { sequences: X, softcap: 3 }, '/softcap'],
+    ['a member of a later release', { sequences: X, model: 'm' }, '/model'],
     ['an unknown weight', { sequences: X, weights: { ...W, wz: I } }, '/weights/wz'],
     ['an unknown member of a base64 tensor', { sequences: { ...toBase64(X), name: 'x' } }, '/sequences/name'],
     ['a member with a slash in its name', { sequences: X, 'a/b~c': 1 }, '/a~1b~0c'],
@@ -146,7 +146,9 @@ describe('a request that cannot be computed is 422 and says where', () => {
     ['a ragged mask', { sequences: X, mask: [[true, true], [true]] }, '/mask/1'],
 
     ['another kind of maps', { sequences: X, maps: 'all' }, '/maps'],
-    ['maps of a later release', { sequences: X, maps: 'top_k' }, '/maps'],
+    ['maps that do not exist', { sequences: X, maps: 'top' }, '/maps'],
+    ['the largest of each row, without how many', { sequences: X, maps: 'top_k' }, '/top_k'],
+    ['a part of the answer of a later release', { sequences: X, return: ['rollout'] }, '/return/0'],
     ['maps as a list', { sequences: X, maps: ['heads'] }, '/maps'],
     ['a map of a head that is not there', { sequences: X, map_heads: [1] }, '/map_heads/0'],
     ['a map of head -1', { sequences: X, map_heads: [-1] }, '/map_heads/0'],
