@@ -23,8 +23,12 @@ uint64_t random_stream(uint64_t seed, uint64_t which);
  * Off from even by less than count / 2^64. */
 uint64_t random_below(uint64_t stream, uint64_t n, uint64_t count);
 
-/* Standard normal, by Box and Muller (1958): sqrt(-2 ln u) cos(2 pi v), u and v from
- * the upper 53 bits of bits(2 n), plus one, and bits(2 n + 1), times 2^-53. */
+/* Standard normal numbers 2 p and 2 p + 1 of a stream, by Box and Muller (1958): with u
+ * the upper 53 bits of bits(2 p), plus one, and v those of bits(2 p + 1), both times
+ * 2^-53, sqrt(-2 ln u) times cos(2 pi v) and sin(2 pi v). */
+void random_normal_pair(uint64_t stream, uint64_t p, double pair[2]);
+
+/* Number n of them. */
 double random_normal(uint64_t stream, uint64_t n);
 
 #endif

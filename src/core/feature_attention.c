@@ -1,5 +1,6 @@
 #include "core/feature_attention.h"
 
+#include <cblas.h>
 #include <math.h>
 #include <string.h>
 
@@ -151,20 +152,48 @@ static struct state begin(const struct attention *a, size_t g, void *scratch)
     return s;
 }
 
-/* Adds the logarithm of feature r of one key, or of many whose mean is `value`. A NaN
- * ends up in the sums, and so in the output. */
-static void absorb(const struct state *s, size_t r, float logarithm, const float *value)
+/* Makes M_r at least `logarithm`, the newest one of feature r. */
+static void rescale(const struct state *s, size_t r, float logarithm)
+{
+    float *sums = s->sums + r * (s->a->dv + 1);
+    if (!(logarithm > s->largest[r]))
+        return;
+    s->vector->scale(sums, sums, s->a->dv + 1, expf(s->largest[r] - logarithm));
+    s->largest[r] = logarithm;
+}
+
+/* Adds a chunk: for each feature the logarithm of its sum, and a mean of the values. A
+ * NaN ends up in the sums, and so in the output. */
+static void absorb_chunk(const struct state *s, const float *chunk)
 {
     size_t dv = s->a->dv;
-    float *sums = s->sums + r * (dv + 1), added = 1;
-    if (logarithm > s->largest[r]) {
-        s->vector->scale(sums, sums, dv + 1, expf(s->largest[r] - logarithm));
-        s->largest[r] = logarithm;
-    } else {
-        added = expf(logarithm - s->largest[r]);
+    const float *means = chunk + s->count;
+    for (size_t r = 0; r < s->count; r++) {
+        rescale(s, r, chunk[r]);
+        float added = expf(chunk[r] - s->largest[r]);
+        s->vector->add_scaled(s->sums + r * (dv + 1), means + r * dv, dv, added);
+        s->sums[r * (dv + 1) + dv] += added;
     }
-    s->vector->add_scaled(sums, value, dv, added);
-    sums[dv] += added;
+}
+
+/* Adds a key, whose features become exp(log phi_r - M_r); the same values for all. */
+static void absorb_key(const struct state *s, float *feature, float norm,
+                       const float *value)
+{
+    size_t dv = s->a->dv, padded = vector_padded(s->count);
+    for (size_t r = 0; r < s->count; r++) {
+        rescale(s, r, feature[r] + norm);
+        feature[r] = feature[r] + norm - s->largest[r];
+    }
+    for (size_t r = s->count; r < padded; r++)
+        feature[r] = -INFINITY;
+    s->vector->exponentials(feature, padded, 0, 0, feature);
+
+    float *row = s->answers; /* the values, and a one that z adds up */
+    memcpy(row, value, dv * sizeof *row);
+    row[dv] = 1;
+    cblas_sger(CblasRowMajor, (blasint)s->count, (blasint)(dv + 1), 1, feature, 1, row,
+               1, s->sums, (blasint)(dv + 1));
 }
 
 /* Takes in the packed chunks of the first keys, those that are seen as a whole. */
@@ -172,11 +201,8 @@ static void absorb_chunks(struct state *s, const float *packed, size_t keys)
 {
     const struct attention *a = s->a;
     size_t whole = keys == a->S ? chunks(a->S) : keys / CHUNK;
-    for (size_t n = 0; n < whole; n++) {
-        const float *sums = packed + (s->g * chunks(a->S) + n) * chunk_floats(a);
-        for (size_t r = 0; r < s->count; r++)
-            absorb(s, r, sums[r], sums + s->count + r * a->dv);
-    }
+    for (size_t n = 0; n < whole; n++)
+        absorb_chunk(s, packed + (s->g * chunks(a->S) + n) * chunk_floats(a));
     s->seen = least(whole * CHUNK, a->S);
 }
 
@@ -220,8 +246,7 @@ static void absorb_keys(struct state *s, size_t keys)
             s->held = j;
         }
         float norm = is_performer(a) ? log_norm(a, key + j * a->key.row_stride) : 0;
-        for (size_t r = 0; r < s->count; r++)
-            absorb(s, r, s->ahead[(j - s->held) * padded + r] + norm,
+        absorb_key(s, s->ahead + (j - s->held) * padded, norm,
                    value + j * a->value.row_stride);
     }
 }

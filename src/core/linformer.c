@@ -11,7 +11,7 @@
 
 enum {
     PACK_ROWS = 16,  /* rows of E and F that one pack multiplies */
-    PACK_KEYS = 256, /* of which it has so many columns at a time */
+    PACK_KEYS = 256, /* of which it has so many columns at a time; even */
     TILE_QUERIES = 64
 };
 
@@ -59,9 +59,12 @@ static const float *numbers(const struct attention *a, const struct part *p,
     double deviation = 1 / sqrt((double)m->rank);
     for (size_t r = 0; r < p->rows; r++) {
         uint64_t stream = random_stream(m->seed, 2 * (p->first + r) + p->which);
-        for (size_t j = 0; j < p->keys; j++)
-            room[r * PACK_KEYS + j] =
-                (float)(deviation * random_normal(stream, p->from + j));
+        for (size_t j = 0; j < p->keys; j += 2) {
+            double pair[2]; /* with the last key of all there may be one too many */
+            random_normal_pair(stream, (p->from + j) / 2, pair);
+            room[r * PACK_KEYS + j] = (float)(deviation * pair[0]);
+            room[r * PACK_KEYS + j + 1] = (float)(deviation * pair[1]);
+        }
     }
     return room;
 }

@@ -23,9 +23,18 @@ uint64_t random_below(uint64_t stream, uint64_t n, uint64_t count)
     return (uint64_t)((uint128)random_bits(stream, n) * count >> 64);
 }
 
+void random_normal_pair(uint64_t stream, uint64_t p, double pair[2])
+{
+    double u = (double)((random_bits(stream, 2 * p) >> 11) + 1) * 0x1p-53;
+    double v = (double)(random_bits(stream, 2 * p + 1) >> 11) * 0x1p-53;
+    double length = sqrt(-2 * log(u)), angle = 2 * pi * v;
+    pair[0] = length * cos(angle);
+    pair[1] = length * sin(angle);
+}
+
 double random_normal(uint64_t stream, uint64_t n)
 {
-    double u = (double)((random_bits(stream, 2 * n) >> 11) + 1) * 0x1p-53;
-    double v = (double)(random_bits(stream, 2 * n + 1) >> 11) * 0x1p-53;
-    return sqrt(-2 * log(u)) * cos(2 * pi * v);
+    double pair[2];
+    random_normal_pair(stream, n / 2, pair);
+    return pair[n % 2];
 }
