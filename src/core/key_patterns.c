@@ -109,18 +109,18 @@ static bool check_layout_rows(const struct method_input *m, size_t blocks,
     const size_t *rows = m->layout_rows;
     if (m->layout_row_count != blocks + 1)
         return error_set(
-            e, ERROR_INVALID_INPUT, "/method/layout/rows",
+            e, ERROR_INVALID_INPUT, "/method/layout/row_starts",
             "has %zu numbers, expected %zu (one more than there are blocks "
             "of queries)",
             m->layout_row_count, blocks + 1);
     if (rows[0] != 0)
-        return refuse("rows", 0, rows[0], "", 0, e);
+        return refuse("row_starts", 0, rows[0], "", 0, e);
     for (size_t r = 1; r <= blocks; r++)
         if (rows[r] < rows[r - 1])
-            return refuse("rows", r, rows[r], "no less than the one before, ",
+            return refuse("row_starts", r, rows[r], "no less than the one before, ",
                           rows[r - 1], e);
     return rows[blocks] == m->layout_column_count ||
-           refuse("rows", blocks, rows[blocks], "the length of columns, ",
+           refuse("row_starts", blocks, rows[blocks], "the length of columns, ",
                   m->layout_column_count, e);
 }
 

@@ -449,7 +449,7 @@ START_TEST(parameters_that_do_not_fit_the_sequence_are_refused)
           .layout_column_count = 5},
          4,
          5,
-         "/method/layout/rows",
+         "/method/layout/row_starts",
          "expected 5"},
         {{.name = METHOD_LONGFORMER, .global = columns, .global_count = 5},
          4,

@@ -261,10 +261,20 @@ START_TEST(a_layout_that_does_not_fit_is_refused_at_its_number)
         size_t rows[4], row_count, columns[4], column_count;
         const char *path, *message;
     } cases[] = {
-        {{0, 1, 2}, 3, {0, 0}, 2, "/method/layout/rows", "has 3 numbers, expected 4"},
-        {{1, 1, 2, 2}, 4, {0, 0}, 2, "/method/layout/rows/0", "is 1, expected 0"},
-        {{0, 2, 1, 2}, 4, {0, 1}, 2, "/method/layout/rows/2", "no less than"},
-        {{0, 1, 1, 1}, 4, {0, 1}, 2, "/method/layout/rows/3", "length of columns, 2"},
+        {{0, 1, 2},
+         3,
+         {0, 0},
+         2,
+         "/method/layout/row_starts",
+         "has 3 numbers, expected 4"},
+        {{1, 1, 2, 2}, 4, {0, 0}, 2, "/method/layout/row_starts/0", "is 1, expected 0"},
+        {{0, 2, 1, 2}, 4, {0, 1}, 2, "/method/layout/row_starts/2", "no less than"},
+        {{0, 1, 1, 1},
+         4,
+         {0, 1},
+         2,
+         "/method/layout/row_starts/3",
+         "length of columns, 2"},
         {{0, 1, 2, 2}, 4, {0, 2}, 2, "/method/layout/columns/1", "blocks of keys, 2"},
         {{0, 2, 2, 2}, 4, {1, 1}, 2, "/method/layout/columns/1", "more than the one"},
     };
