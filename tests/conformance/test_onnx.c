@@ -296,7 +296,7 @@ static void check_vector(struct vector *v)
                                                    .max_heads = 16,
                                                    .max_map_numbers = 4096,
                                                    .answer_limit = 1 << 20};
-    for (size_t k = 0; k < 1; k++) {
+    for (size_t k = 0; k < KERNELS; k++) {
         struct error e = {0};
         struct multi_head *m =
             multi_head_plan_with(kernels[k], &v->request, &limits, &v->arena, &e);

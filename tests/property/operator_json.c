@@ -39,9 +39,12 @@ static json_t *packed(const char *dtype, const size_t *extent, size_t rank,
     return json;
 }
 
-static json_t *number(float x)
+/* -infinity has two names. */
+static json_t *number(float x, size_t i)
 {
-    return isinf(x) ? json_string("-Infinity") : json_real((double)x);
+    return !isinf(x) ? json_real((double)x)
+           : i % 2   ? json_null()
+                     : json_string("-Infinity");
 }
 
 /* Numbers, or booleans where there are no numbers. */
@@ -56,7 +59,7 @@ static json_t *nested(const float *data, const uint8_t *flags, const size_t *ext
         json_t *item =
             rank > 1 ? nested(data ? data + i * part : NULL,
                               flags ? flags + i * part : NULL, extent + 1, rank - 1)
-            : data ? number(data[i])
+            : data ? number(data[i], i)
                    : json_boolean(flags[i]);
         json_array_append_new(json, item);
     }
@@ -68,7 +71,19 @@ static bool pack_next(struct writer *w)
     return test_random_size(w->r, 1, 100) <= w->form->packed_percent;
 }
 
-/* As float32, or as float64 now and then: both say the same number. */
+/* Do the upper two bytes of each number say all of it? */
+static bool fits_bfloat(const float *data, size_t count)
+{
+    bool fits = true;
+    for (size_t i = 0; i < count; i++) {
+        uint32_t bits;
+        memcpy(&bits, &data[i], sizeof bits);
+        fits = fits && (bits & 0xFFFF) == 0;
+    }
+    return fits;
+}
+
+/* As float32, float64 or, if it says the same number, bfloat16. */
 static json_t *tensor(struct writer *w, const struct tensor *t)
 {
     size_t count = tensor_count(t);
@@ -77,11 +92,18 @@ static json_t *tensor(struct writer *w, const struct tensor *t)
     if (test_random_size(w->r, 0, 1))
         return packed("f32", t->extent, t->rank, (const unsigned char *)t->data, 4);
 
-    double *doubles = malloc(count * sizeof *doubles);
-    for (size_t i = 0; i < count; i++)
-        doubles[i] = (double)t->data[i];
-    json_t *json = packed("f64", t->extent, t->rank, (const unsigned char *)doubles, 8);
-    free(doubles);
+    unsigned char *bytes = malloc(count * 8);
+    bool brief = fits_bfloat(t->data, count);
+    for (size_t i = 0; i < count; i++) {
+        double number = (double)t->data[i];
+        if (brief)
+            memcpy(bytes + i * 2, (const char *)&t->data[i] + 2, 2);
+        else
+            memcpy(bytes + i * 8, &number, 8);
+    }
+    json_t *json =
+        packed(brief ? "bf16" : "f64", t->extent, t->rank, bytes, brief ? 2 : 8);
+    free(bytes);
     return json;
 }
 

@@ -14,7 +14,7 @@ static void check_case(const struct attention_input *in, const char *what,
                        struct arena *arena)
 {
     const struct operator_answer *want = float64_operator(in, arena);
-    for (size_t k = 0; k < 1; k++) {
+    for (size_t k = 0; k < KERNELS; k++) {
         struct error e = {0};
         struct multi_head *m =
             multi_head_plan_with(kernels[k], in, &property_limits, arena, &e);
