@@ -53,11 +53,11 @@ START_TEST(the_error_is_that_of_the_final_output_to_the_exact_one)
         {.name = METHOD_LONGFORMER, .window = 3},
         {.name = METHOD_LINEAR, .rule = RULE_LINEAR},
     };
-    for (size_t n = 0; n < 1 * sizeof methods / sizeof *methods; n++) {
-        const struct attention_kernel *kernel = kernels[n % 1];
+    for (size_t n = 0; n < KERNELS * sizeof methods / sizeof *methods; n++) {
+        const struct attention_kernel *kernel = kernels[n % KERNELS];
         struct layer *l = bare_layer();
         const struct multi_head_result *exact = layer_compute(kernel, &l->input);
-        l->input.method = methods[n / 1];
+        l->input.method = methods[n / KERNELS];
         l->input.method.compare = true;
         const struct multi_head_result *got = layer_compute(kernel, &l->input);
         for (size_t b = 0; b < LAYER_SEQUENCES; b++) {

@@ -172,7 +172,7 @@ START_TEST(the_last_token_stands_on_the_last_valid_key_or_after_the_past)
         {ALIGN_BOTTOM_RIGHT, three, {1, 2, 3}},
     };
     for (size_t n = 0; n < sizeof rows / sizeof *rows; n++)
-        for (size_t k = 0; k < 1; k++) {
+        for (size_t k = 0; k < KERNELS; k++) {
             in.align = rows[n].align;
             in.key_lengths = rows[n].key_lengths;
             in.key_length_count = rows[n].key_lengths ? 1 : 0;
