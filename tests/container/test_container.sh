@@ -51,6 +51,9 @@ if ! podman image exists "$base" && ! timeout 60 podman pull -q "$base" 2>/dev/n
     podman import -q --change 'CMD ["bash"]' "$work/slim.tar" "$base" >/dev/null
 fi
 
+docker-compose -f docker/compose.yaml config -q || fail "compose.yaml is valid"
+ok "compose.yaml is valid"
+
 podman build --pull=never --format docker -q -t "$image" -f docker/Dockerfile . >/dev/null ||
     fail "the image builds"
 ok "the image builds"

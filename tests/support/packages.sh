@@ -53,6 +53,7 @@ group() {
         tool conmon conmon
         tool catatonit catatonit
         tool mmdebstrap mmdebstrap
+        tool docker-compose docker-compose
         need containernetworking-plugins test -d /usr/lib/cni
         ;;
     *)
