@@ -26,7 +26,9 @@ struct block {
     const struct attention *a;
     const struct vector_kernels *vector;
     size_t first, rows, groups; /* rows from `first`, in groups of TILE_ROWS */
-    int shrink;             /* weights are kept times 2^-shrink, which is below 1/S */
+    bool figures;               /* entropy, statistics or received weights are wanted */
+    bool plain; /* scores become weights as they are, and no figures are wanted */
+    int shrink; /* weights are kept times 2^-shrink, which is below 1/S */
     struct key_span *spans; /* ascending */
     size_t span_count;
     struct bounds row[BLOCK_ROWS];             /* columns a row may see, holes apart */

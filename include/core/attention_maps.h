@@ -15,7 +15,7 @@ void block_draw(const struct block *b, size_t h, size_t i, float factor, float h
 /* Before the first row of head h. */
 void block_begin_figures(const struct block *b, size_t h);
 
-/* Entropy, statistics and received weights of row i, where they are wanted. */
+/* Entropy, statistics and received weights of row i: those that are wanted. */
 void block_add_figures(const struct block *b, size_t h, size_t i);
 
 #endif

@@ -191,6 +191,13 @@ size_t block_column(const struct block *b, size_t key)
     return low > 0 ? b->spans[low - 1].column + b->spans[low - 1].width : 0;
 }
 
+static bool is_plain(const struct block *b)
+{
+    const struct attention *a = b->a;
+    return !b->figures && !a->mask.allowed && !a->mask.bias && !a->pattern &&
+           !a->alibi && !a->keep && !(a->softcap > 0) && !(a->dropout.rate > 0);
+}
+
 static struct bounds columns(const struct block *b, struct bounds keys)
 {
     if (keys.from == keys.to)
@@ -203,25 +210,29 @@ static struct bounds columns(const struct block *b, struct bounds keys)
 void block_begin(struct block *b, const struct attention *a, size_t index,
                  void *scratch)
 {
-    struct bounds keys[BLOCK_ROWS] = {{0, 0}};
+    struct bounds keys[BLOCK_ROWS] = {pattern_keys(a, index * BLOCK_ROWS)};
+    bool alike = !a->causal && !a->window.left_given && !a->window.right_given &&
+                 !a->pattern; /* all rows see the same keys */
     b->a = a;
     b->vector = vector_kernels_choice(0);
     b->first = index * BLOCK_ROWS;
     b->rows = size_least(BLOCK_ROWS, a->T - b->first);
     b->groups = (b->rows + TILE_ROWS - 1) / TILE_ROWS;
+    b->figures = a->entropy || a->statistics || a->received;
+    b->plain = is_plain(b);
     b->shrink = 1;
     while (a->S >> b->shrink)
         b->shrink++;
     divide_scratch(b, scratch);
     memset(b->group, 0, sizeof b->group);
     for (size_t i = 0; i < b->rows; i++) {
-        keys[i] = pattern_keys(a, b->first + i);
+        keys[i] = alike ? keys[0] : pattern_keys(a, b->first + i);
         unite(&b->group[i / TILE_ROWS], keys[i]);
     }
     b->span_count = 0;
     find_spans(b, keys);
     for (size_t i = 0; i < b->rows; i++)
-        b->row[i] = columns(b, keys[i]);
+        b->row[i] = alike && i > 0 ? b->row[0] : columns(b, keys[i]);
     for (size_t g = 0; g < b->groups; g++) {
         struct bounds c = columns(b, b->group[g]);
         b->group_columns[g] =

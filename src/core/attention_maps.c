@@ -92,8 +92,6 @@ void block_begin_figures(const struct block *b, size_t h)
 void block_add_figures(const struct block *b, size_t h, size_t i)
 {
     const struct attention *a = b->a;
-    if (!a->entropy && !a->statistics && !a->received)
-        return;
     struct row_figures f = {.sums.rows = b->visible[i] > 0,
                             .received =
                                 a->received ? a->received + part(b, h) * a->S : NULL,

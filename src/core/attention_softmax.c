@@ -135,8 +135,11 @@ static void hide_outside(const struct block *b, size_t i)
 bool block_bias(struct block *b, size_t h, size_t i)
 {
     const struct attention *a = b->a;
+    if (b->plain) /* the same, faster */
+        return b->row[i].from < b->row[i].to;
+
     struct bounds v = vectors(b->row[i]);
-    bool counts = a->pattern || a->entropy || a->statistics || a->received;
+    bool counts = a->pattern || b->figures;
     block_cap(b, i);
     if (a->alibi || a->keep || drops(a, true) || counts)
         b->vector->expose(row_scores(b, i) + v.from, v.to - v.from);
@@ -163,7 +166,7 @@ static float largest(const struct block *b, size_t i)
     const struct mask_view *m = &b->a->mask;
     struct bounds row = b->row[i], v = vectors(row);
     float *x = row_scores(b, i), least;
-    bool exposed = m->allowed || m->bias || b->a->pattern || b->a->keep;
+    bool exposed = !b->plain && (m->allowed || m->bias || b->a->pattern || b->a->keep);
     float outside = exposed ? -INFINITY : x[row.from];
     fill(x, v.from, row.from, outside);
     fill(x, row.to, v.to, outside);
@@ -194,7 +197,7 @@ static float inverse(const struct block *b, size_t h, float max, float sum)
 }
 
 /* Columns that the group computes but the row does not see weigh 0. */
-static void clear(const struct block *b, size_t i, struct bounds kept)
+static inline void clear(const struct block *b, size_t i, struct bounds kept)
 {
     struct bounds group = b->group_columns[i / TILE_ROWS];
     fill(row_scores(b, i), group.from, kept.from, 0.0f);

@@ -20,16 +20,17 @@
  * of a panel is still near when the next one does. */
 enum { DEPTH = 256 };
 
-/* What of `scale` the queries are multiplied with before the product: what makes them
- * smaller, so that the product leaves float32's range only if the score does. */
+/* A scale so small that products far beyond float32's range would be in range with it
+ * is applied to the queries; the usual ones cost nothing where the product is stored.
+ */
 static float early_scale(const struct attention *a)
 {
-    return fabsf(a->scale) <= 1 ? a->scale : 1.0f;
+    return fabsf(a->scale) < 0x1p-12f ? a->scale : 1.0f;
 }
 
 static float late_scale(const struct attention *a)
 {
-    return fabsf(a->scale) <= 1 ? 1.0f : a->scale;
+    return fabsf(a->scale) < 0x1p-12f ? 1.0f : a->scale;
 }
 
 static void copy_query(const struct block *b, size_t h)
@@ -41,8 +42,9 @@ static void copy_query(const struct block *b, size_t h)
     for (size_t i = 0; i < b->rows; i++)
         memcpy(b->query + i * a->dk, q + i * a->query.row_stride,
                a->dk * sizeof(float));
-    b->vector->scale(b->query, b->query, count, early_scale(a));
     memset(b->query + count, 0, padding * sizeof(float));
+    if (early_scale(a) != 1.0f)
+        b->vector->scale(b->query, b->query, count, early_scale(a));
 }
 
 /* What follows this part of a panel in memory is needed next; each group of rows
@@ -165,7 +167,8 @@ static bool softmax(struct block *b, size_t h)
             return false;
         if (weights)
             block_draw(b, h, i, b->inverse[i], 0.0f);
-        block_add_figures(b, h, i);
+        if (b->figures)
+            block_add_figures(b, h, i);
     }
     return true;
 }

@@ -329,15 +329,13 @@ TARGET static bool scale(float *to, const float *from, size_t n, float factor)
 {
     const int_lanes infinity = (int_lanes)all(INFINITY);
     int_lanes strange = {0};
-    bool finite = true;
     size_t j = 0;
     for (; j + LANES <= n; j += LANES) {
         lanes x = factor * load(from + j);
         strange |= ((int_lanes)x & infinity) == infinity; /* or a NaN */
         store(to + j, x);
     }
-    for (size_t l = 0; l < LANES; l++)
-        finite = finite && !strange[l];
+    bool finite = largest_lane((lanes)(strange & (int_lanes)all(1.0f))) == 0.0f;
     for (; j < n; j++) {
         to[j] = factor * from[j];
         finite = finite && isfinite(to[j]);
