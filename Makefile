@@ -46,7 +46,7 @@ PROGRAMS := $(TESTS:%.c=$(BUILD)/%)
 FUZZERS  := $(patsubst %.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 
 .PHONY: all config demo test run install unit api openapi asan tsan layers format lint coverage \
-        fuzz bench-codec bench-http vectors container clean help
+        fuzz bench-codec bench-http vectors mutation container clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -119,6 +119,9 @@ lint: layers ## static analysis of sources, scripts and configuration
 coverage: ## run the unit tests and print which lines they reach
 	@$(MAKE) --no-print-directory unit MODE=coverage
 	gcovr --root . --filter src/ --exclude-unreachable-branches --print-summary build/coverage
+
+mutation: $(PROGRAMS) ## make mistakes in a copy of the sources; the tests must notice each
+	@tests/mutation/run.sh $(ONLY)
 
 fuzz: ## libFuzzer (clang) on every decoder, each for FUZZ_SECONDS=10
 	@$(MAKE) --no-print-directory MODE=fuzz CC=clang $(FUZZERS)

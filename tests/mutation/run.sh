@@ -1,0 +1,118 @@
+#!/bin/sh
+# run.sh [PATTERN] - are the tests able to fail? Makes each mistake of mistakes.txt whose
+# name matches in a copy of the sources, builds what it touches and runs test programs
+# until one fails. A mistake that none notices is a missing test, and fails this.
+#
+# Call it from the top, with everything built (make mutation does). JOBS=2 at once.
+set -u
+
+list=tests/mutation/mistakes.txt
+programs="conformance/test_vectors property/test_invariants property/test_operator
+    property/test_operator_json core/test_attention core/test_ranking core/test_multi_head
+    codec/test_tensor_json codec/test_tensor_rows codec/test_attention_request
+    codec/test_attention_response codec/test_number_write codec/test_number_read
+    conformance/test_onnx"
+export ATTENTIOND_PROPERTY_CASES="${ATTENTIOND_PROPERTY_CASES:-1500}"
+ATTENTIOND_SHARED=$(cd "${ATTENTIOND_SHARED:-../shared}" 2>/dev/null && pwd) &&
+    export ATTENTIOND_SHARED
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+top=$PWD
+pattern=${1:-.}
+jobs=${JOBS:-2}
+
+# A mistake is a block of lines, ended by an empty one: its name, the file, what stands
+# there, each line behind "-", and what is put in its place, behind "+". Writes what
+# mistake $1 makes of its file to stdout, whose first line is then "name|file"; nothing
+# when there is no such mistake, and "name|file|count" alone when the text to replace
+# does not stand there exactly once.
+make_mistake() {
+    awk -v number="$1" '
+        BEGIN { RS = ""; FS = "\n" }
+        NR != number { next }
+        {
+            old = ""; new = ""
+            for (n = 3; n <= NF; n++) {
+                line = substr($n, 2) "\n"
+                if (substr($n, 1, 1) == "-") old = old line
+                else new = new line
+            }
+            RS = "\001"
+            if ((getline text < $2) <= 0) text = ""
+            at = index(text, old); count = 0
+            for (rest = text; (i = index(rest, old)) > 0; rest = substr(rest, i + 1)) count++
+            if (count != 1) { print $1 "|" $2 "|" count; exit }
+            print $1 "|" $2
+            printf "%s", substr(text, 1, at - 1) new substr(text, at + length(old))
+            exit
+        }' "$list"
+}
+
+# Puts back what was built since the stamp, so that the next mistake starts from what
+# is right.
+restore() {
+    cp -p "$top/$1" "$1"
+    find build -type f -newer stamp | while read -r built; do
+        cp -p "$top/$built" "$built" 2>/dev/null || rm -f "$built"
+    done
+}
+
+# Builds and runs one program after another; prints the one that failed.
+find_witness() {
+    for program in $programs; do
+        timeout 120 make -s "build/release/tests/$program" >log 2>&1 || {
+            echo "does not compile"
+            return
+        }
+        timeout 60 "build/release/tests/$program" >log 2>&1 || {
+            echo "$program"
+            return
+        }
+    done
+}
+
+# Every $2-th mistake from $1 on, in a copy of the tree of its own.
+run_share() {
+    mkdir "$work/$1"
+    cp -a Makefile include src tests openapi config build "$work/$1"
+    cd "$work/$1" || exit 1
+    number=$1
+    while make_mistake "$number" >mistake && [ -s mistake ]; do
+        head=$(head -n 1 mistake)
+        name=${head%%|*}
+        rest=${head#*|}
+        file=${rest%%|*}
+        if ! expr "$name" : ".*$pattern" >/dev/null; then
+            :
+        elif [ "$rest" != "$file" ]; then
+            echo "stale|$name|stands ${rest#*|} times in $file"
+        else
+            touch stamp
+            sleep 0.01
+            tail -n +2 mistake >"$file"
+            witness=$(find_witness)
+            case $witness in
+            "") echo "survived|$name|$file" ;;
+            "does not compile") echo "stale|$name|$witness" ;;
+            *) echo "caught|$name|$witness" ;;
+            esac
+            restore "$file"
+        fi
+        number=$((number + $2))
+    done
+}
+
+for job in $(seq "$jobs"); do
+    (run_share "$job" "$jobs") >"$work/result.$job" &
+done
+wait
+
+cat "$work"/result.* | awk -F '|' '
+    { count[$1]++; printf "%-9s %s (%s)\n", $1, $2, $3 }
+    END {
+        printf "mutation: %d caught, %d survived", count["caught"], count["survived"]
+        if (count["stale"]) printf ", %d out of date", count["stale"]
+        print ""
+        exit count["survived"] + count["stale"] > 0 || count["caught"] == 0
+    }'
