@@ -36,7 +36,54 @@ const requests = {
     maps: 'none',
     tensor_format: 'base64',
   },
+  'every option': {
+    query: r.tensor(2, 4, 70, 24),
+    key: r.tensor(2, 2, 130, 24),
+    value: r.tensor(2, 2, 130, 20),
+    past: { key: r.tensor(2, 2, 33, 24), value: r.tensor(2, 2, 33, 20) },
+    rope: { dims: 16 },
+    causal: true,
+    align: 'bottom_right',
+    window: { left: 80 },
+    key_lengths: [163, 111],
+    mask: r.tensor(70, 150),
+    softcap: 4,
+    alibi: true,
+    sinks: [0, 1, 2, 3],
+    dropout: { rate: 0.3, seed: 6 },
+    maps: 'top_k',
+    top_k: 9,
+    map_stage: 'biased',
+    return: ['projections', 'lse', 'present', 'entropy', 'statistics'],
+  },
+  'dropout on scores': {
+    sequences: r.tensor(150, 24),
+    heads: 3,
+    dropout: { rate: 0.5, seed: 77, on: 'scores' },
+    return: ['entropy', 'statistics'],
+  },
+  ...methodRequests(),
 };
+
+// Long enough for several tiles each.
+function methodRequests() {
+  const layer = { sequences: r.tensor(300, 32), heads: 4, precision: 9 };
+  const gate = { decay: r.tensor(300, 4).map((row) => row.map((x) => -Math.abs(x))), beta: r.tensor(300, 4) };
+  const methods = [
+    { name: 'linformer', rank: 20, seed: 3, compare: true },
+    { name: 'nystrom', landmarks: 16, compare: true },
+    { name: 'performer', features: 40, seed: 3, compare: true },
+    { name: 'linear', rule: 'elu', compare: true },
+    { name: 'linear', rule: 'gated_delta', ...gate },
+    { name: 'top_k', k: 11, compare: true },
+    { name: 'block_sparse', block: 100, layout: { row_starts: [0, 2, 3, 4], columns: [0, 2, 1, 2] } },
+    { name: 'longformer', window: 5, global: [0, 250], compare: true },
+    { name: 'bigbird', block: 16, global: 1, random: 2, seed: 9, compare: true },
+  ];
+  return Object.fromEntries(
+    methods.map((method) => [`the method ${method.name} ${method.rule ?? ''}`.trim(), { ...layer, method }])
+  );
+}
 
 // All but the times.
 const bytes = ({ text }) => {

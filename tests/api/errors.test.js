@@ -161,7 +161,6 @@ describe('a request that cannot be computed is 422 and says where', () => {
     ['another tensor format', { sequences: X, tensor_format: 'hex' }, '/tensor_format'],
     ['return as text', { sequences: X, return: 'lse' }, '/return'],
     ['return of something unknown', { sequences: X, return: ['lse', 'weights'] }, '/return/1'],
-    ['return of a later release', { sequences: X, return: ['entropy'] }, '/return/0'],
     ['return of the same twice', { sequences: X, return: ['lse', 'lse'] }, '/return/1'],
     ['a label of 257 bytes', { sequences: X, labels: ['x'.repeat(257)] }, '/labels/0'],
     ['labels as text', { sequences: X, labels: 'ab' }, '/labels'],

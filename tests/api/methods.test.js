@@ -12,7 +12,8 @@ before(async () => (service = await start()));
 after(() => service.stop());
 
 const r = generator(31);
-const identity = (n) => build([n], () => 0).map((_, i) => build([n], () => 0).map((__, j) => Number(i === j)));
+const identity = (n) =>
+  build([n], () => 0).map((_, i) => build([n], () => 0).map((__, j) => Number(i === j)));
 const fullLayout = (rows, columns) => ({
   row_starts: [...Array(rows + 1).keys()].map((i) => i * columns),
   columns: Array.from({ length: rows * columns }, (_, i) => i % columns),
@@ -39,9 +40,15 @@ const methods = {
   nystrom: [cross, { name: 'nystrom', landmarks: 5 }],
   performer: [cross, { name: 'performer', features: 24, seed: 3 }],
   'performer with fewer features than channels': [one, { name: 'performer', features: 2 }],
-  'performer, causal': [{ ...one, causal: true }, { name: 'performer', features: 16, seed: 1 }],
+  'performer, causal': [
+    { ...one, causal: true },
+    { name: 'performer', features: 16, seed: 1 },
+  ],
   'linear elu': [cross, { name: 'linear' }],
-  'linear elu, causal': [{ ...one, causal: true }, { name: 'linear', rule: 'elu' }],
+  'linear elu, causal': [
+    { ...one, causal: true },
+    { name: 'linear', rule: 'elu' },
+  ],
   'linear linear': [one, { name: 'linear', rule: 'linear' }],
   'linear gated, a head': [one, { name: 'linear', rule: 'gated', decay: gates(T, 2) }],
   'linear gated, a channel': [one, { name: 'linear', rule: 'gated', decay: gates(T, 8) }],
@@ -49,7 +56,13 @@ const methods = {
   'linear delta, one rate': [one, { name: 'linear', rule: 'delta', beta: r.tensor(T, 1) }],
   'linear gated delta with a state': [
     one,
-    { name: 'linear', rule: 'gated_delta', decay: gates(T, 8), beta: r.tensor(T, 2), state: r.tensor(2, 4, 3) },
+    {
+      name: 'linear',
+      rule: 'gated_delta',
+      decay: gates(T, 8),
+      beta: r.tensor(T, 2),
+      state: r.tensor(2, 4, 3),
+    },
   ],
   top_k: [cross, { name: 'top_k', k: 3 }],
   block_sparse: [one, { name: 'block_sparse', block: 4, layout }],
@@ -82,7 +95,12 @@ describe('in a ragged batch', () => {
     nystrom: { name: 'nystrom', landmarks: 2 },
     performer: { name: 'performer', features: 8, seed: 2 },
     linear: { name: 'linear', rule: 'elu' },
-    'linear gated': { name: 'linear', rule: 'gated', decay: build([3], () => gates(13, 2)), state: r.tensor(3, 2, 4, 4) },
+    'linear gated': {
+      name: 'linear',
+      rule: 'gated',
+      decay: build([3], () => gates(13, 2)),
+      state: r.tensor(3, 2, 4, 4),
+    },
     top_k: { name: 'top_k', k: 2 },
     longformer: { name: 'longformer', window: 1, global: [2] },
     bigbird: { name: 'bigbird', block: 2, global: 1, random: 1, seed: 5 },
@@ -111,7 +129,12 @@ describe('sparse methods honour every other option', () => {
   for (const [name, [input, method]] of Object.entries(methods).filter(([, [, m]]) => !isOwnKernel(m))) {
     const keys = input.key.length;
     const mask = options.mask.map((row) => row.slice(0, keys));
-    for (const form of [{}, { maps: 'mean' }, { maps: 'top_k', top_k: 2 }, { maps: 'none', map_stage: undefined }])
+    for (const form of [
+      {},
+      { maps: 'mean' },
+      { maps: 'top_k', top_k: 2 },
+      { maps: 'none', map_stage: undefined },
+    ])
       test(`${name} ${JSON.stringify(form)}`, async () => {
         const request = { ...input, ...options, mask, ...form, method };
         assertAnswer((await compute(service, request)).json, attend(request));
@@ -165,7 +188,9 @@ describe('exact in the limit', () => {
 describe('a name alone', () => {
   test('exact is the default, and says nothing', async () => {
     const answers = await Promise.all(
-      [{}, { method: 'exact' }, { method: { name: 'exact' } }].map((more) => compute(service, { ...one, ...more }))
+      [{}, { method: 'exact' }, { method: { name: 'exact' } }].map((more) =>
+        compute(service, { ...one, ...more })
+      )
     );
     for (const { json } of answers) {
       assert.deepEqual(json.outputs, answers[0].json.outputs);

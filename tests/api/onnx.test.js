@@ -111,8 +111,14 @@ const answers = {
 
 function check(vector, json, tolerance) {
   for (const [name, { data, shape }] of Object.entries(vector.outputs)) {
-    const expected = nested(data.map((x) => (x === '-Infinity' ? -Infinity : x)), shape);
-    assertClose(answers[name](json, shape.length), expected, name, { absolute: tolerance, relative: tolerance });
+    const expected = nested(
+      data.map((x) => (x === '-Infinity' ? -Infinity : x)),
+      shape
+    );
+    assertClose(answers[name](json, shape.length), expected, name, {
+      absolute: tolerance,
+      relative: tolerance,
+    });
   }
 }
 
@@ -120,7 +126,8 @@ describe('vectors of ONNX', { skip }, () => {
   for (const { name, file } of index)
     test(name, async () => {
       const vector = JSON.parse(readFileSync(`${folder}/${file}`, 'utf8'));
-      const of = (input) => vector.inputs[input] && nested(vector.inputs[input].data, vector.inputs[input].shape);
+      const of = (input) =>
+        vector.inputs[input] && nested(vector.inputs[input].data, vector.inputs[input].shape);
       const request = given(requests[vector.op](vector, of));
       const isHalf = Object.values(vector.inputs).some(({ dtype }) => dtype === 'float16');
       const tolerance = isHalf ? 1e-3 : 1e-5;

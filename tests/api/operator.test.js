@@ -58,7 +58,11 @@ const options = {
   'a window larger than the sequence': { ...layer(5, 4), window: { left: 1e9, right: 9007199254740991 } },
   'a window without sides': { ...layer(5, 4), window: {} },
   'a causal window': { ...layer(9, 8), heads: 2, causal: true, window: { left: 3 } },
-  'a window from the last key': { ...projected(4, 11, 2, 1, 3, 5), window: { left: 2, right: 1 }, align: 'bottom_right' },
+  'a window from the last key': {
+    ...projected(4, 11, 2, 1, 3, 5),
+    window: { left: 2, right: 1 },
+    align: 'bottom_right',
+  },
   'a window that leaves the first rows empty': {
     ...projected(9, 4, 2, 2, 3, 3),
     window: { left: 1 },
@@ -81,9 +85,18 @@ const options = {
   'standard slopes for 3 heads': { ...layer(9, 9), heads: 3, alibi: true },
   'standard slopes for 12 heads': { ...layer(9, 24), heads: 12, alibi: true, causal: true },
   'no slopes': { ...layer(5, 4), alibi: false },
-  'given slopes from the last key': { ...projected(3, 9, 2, 1, 4, 3), alibi: [0.5, -0.25], align: 'bottom_right' },
+  'given slopes from the last key': {
+    ...projected(3, 9, 2, 1, 4, 3),
+    alibi: [0.5, -0.25],
+    align: 'bottom_right',
+  },
   sinks: { ...layer(7, 6), heads: 3, sinks: [0, 2.5, -1] },
-  'sinks beside empty rows': { ...layer(4, 4), heads: 2, sinks: [1, 2], mask: [[true], [false], [true], [true]] },
+  'sinks beside empty rows': {
+    ...layer(4, 4),
+    heads: 2,
+    sinks: [1, 2],
+    mask: [[true], [false], [true], [true]],
+  },
   'sinks far above the scores': { ...layer(4, 4), sinks: [200] },
   rope: { ...layer(9, 12), heads: 2, rope: {} },
   'rope of neighbours': { ...layer(9, 12), heads: 2, rope: { interleaved: true, base: 500 } },
@@ -92,7 +105,12 @@ const options = {
   'rope at given positions': { ...layer(5, 8), rope: { positions: [3, 0, 7, 7, 100] } },
   'rope at positions of each sequence': {
     ...projected(3, 3, 2, 2, 4, 4, 2),
-    rope: { positions: [[0, 1, 2], [9, 8, 7]] },
+    rope: {
+      positions: [
+        [0, 1, 2],
+        [9, 8, 7],
+      ],
+    },
   },
   'rope by tables': { ...layer(5, 8), heads: 2, rope: table(6, 2) },
   'rope by tables, some channels of neighbours, positions': {
@@ -100,8 +118,17 @@ const options = {
     heads: 2,
     rope: { ...table(20, 1), dims: 2, interleaved: true, positions: [19, 0, 4, 4] },
   },
-  'rope with a context': { sequences: r.tensor(3, 8), context: r.tensor(6, 8), heads: 2, rope: { positions: 4 } },
-  'rope with a context of as many tokens': { sequences: r.tensor(4, 8), context: r.tensor(4, 8), rope: { positions: 9 } },
+  'rope with a context': {
+    sequences: r.tensor(3, 8),
+    context: r.tensor(6, 8),
+    heads: 2,
+    rope: { positions: 4 },
+  },
+  'rope with a context of as many tokens': {
+    sequences: r.tensor(4, 8),
+    context: r.tensor(4, 8),
+    rope: { positions: 9 },
+  },
   'rope behind a past': {
     ...projected(3, 3, 2, 2, 4, 4),
     rope: { base: 100 },
@@ -120,7 +147,12 @@ const options = {
     align: 'bottom_right',
   },
   'dropout on weights': { ...layer(12, 8), heads: 2, dropout: { rate: 0.4, seed: 5 } },
-  'dropout on scores': { ...layer(12, 8), heads: 2, dropout: { rate: 0.4, seed: 5, on: 'scores' }, causal: true },
+  'dropout on scores': {
+    ...layer(12, 8),
+    heads: 2,
+    dropout: { rate: 0.4, seed: 5, on: 'scores' },
+    causal: true,
+  },
   'dropout with a large seed': { ...layer(12, 4), dropout: { rate: 0.25, seed: 9007199254740991 } },
   'dropout of nothing': { ...layer(5, 4), dropout: { rate: 0 } },
   'dropout in a batch': { ...projected(5, 6, 2, 1, 3, 3, 3), dropout: { rate: 0.6, seed: 1 } },
@@ -151,7 +183,18 @@ describe('every option, nested and base64, with all that can be returned', () =>
 
 describe('every mask, in both ways', () => {
   const two = projected(3, 5, 2, 1, 4, 4, 2);
-  for (const shape of [[5], [1], [3, 5], [3, 1], [1, 5], [2, 3, 5], [2, 1, 1], [1, 3, 5], [2, 1, 3, 5], [1, 2, 1, 5]])
+  for (const shape of [
+    [5],
+    [1],
+    [3, 5],
+    [3, 1],
+    [1, 5],
+    [2, 3, 5],
+    [2, 1, 1],
+    [1, 3, 5],
+    [2, 1, 3, 5],
+    [1, 2, 1, 5],
+  ])
     for (const kind of ['allowed', 'tensor'])
       test(`${kind === 'allowed' ? 'booleans' : 'numbers'} [${shape.join('][')}]`, () =>
         agreesBothWays({ ...two, mask: r[kind](...shape), return: ['lse'] }));
@@ -159,7 +202,14 @@ describe('every mask, in both ways', () => {
     test(`narrower than the keys, [${shape.join('][')}]`, () =>
       agreesBothWays({ ...two, mask: r.allowed(...shape), return: ['lse'] }));
   test('minus infinity as text and as null', () =>
-    agreesBothWays({ ...two, mask: [[0, '-Infinity', 0.5, null, -1], [null, null, null, null, null], [1, 2, 3, 4, 5]] }));
+    agreesBothWays({
+      ...two,
+      mask: [
+        [0, '-Infinity', 0.5, null, -1],
+        [null, null, null, null, null],
+        [1, 2, 3, 4, 5],
+      ],
+    }));
 });
 
 describe('every option in a ragged batch', () => {
@@ -192,8 +242,18 @@ describe('every form of maps of every stage', () => {
     dropout: { rate: 0.3, seed: 2 },
   };
   const { query, key, value, kv_heads, ...options } = base;
-  const ragged = { ...options, sequences: [5, 2].map((T) => r.tensor(T, 8)), mask: base.mask.map((row) => row.slice(0, 5)) };
-  const forms = [{}, { maps: 'mean' }, { maps: 'top_k', top_k: 2 }, { map_heads: [3, 1] }, { maps: 'top_k', top_k: 1, map_heads: [2] }];
+  const ragged = {
+    ...options,
+    sequences: [5, 2].map((T) => r.tensor(T, 8)),
+    mask: base.mask.map((row) => row.slice(0, 5)),
+  };
+  const forms = [
+    {},
+    { maps: 'mean' },
+    { maps: 'top_k', top_k: 2 },
+    { map_heads: [3, 1] },
+    { maps: 'top_k', top_k: 1, map_heads: [2] },
+  ];
   for (const map_stage of ['scores', 'capped', 'biased', 'weights'])
     for (const form of forms)
       test(`${map_stage} ${JSON.stringify(form)}`, async () => {
@@ -203,7 +263,11 @@ describe('every form of maps of every stage', () => {
 
   test('top_k of all keys is the whole map, sorted', async () => {
     const { attention_maps } = await agrees({ ...base, maps: 'top_k', top_k: 7 });
-    for (const row of attention_maps.values.flat()) assert.deepEqual(row, [...row].sort((a, b) => b - a));
+    for (const row of attention_maps.values.flat())
+      assert.deepEqual(
+        row,
+        [...row].sort((a, b) => b - a)
+      );
     for (const row of attention_maps.indices.flat()) assert.deepEqual([...row].sort(), [0, 1, 2, 3, 4, 5, 6]);
   });
 
@@ -216,7 +280,11 @@ describe('every form of maps of every stage', () => {
 
 describe('parts and wholes', () => {
   test('four parts of the keys merge into the whole by their lse', async () => {
-    const request = { ...projected(6, 41, 4, 2, 5, 3), softcap: 3, mask: build([6, 41], () => (r.next() < 0.2 ? null : r.next())) };
+    const request = {
+      ...projected(6, 41, 4, 2, 5, 3),
+      softcap: 3,
+      mask: build([6, 41], () => (r.next() < 0.2 ? null : r.next())),
+    };
     const cuts = [0, 3, 17, 18, 41];
     const parts = await Promise.all(
       [0, 1, 2, 3].map(async (n) => {
@@ -256,7 +324,8 @@ describe('parts and wholes', () => {
 
   test('the same seed drops the same cells, another one others', async () => {
     const ask = async (seed) =>
-      (await compute(service, { sequences: options.rope.sequences, dropout: { rate: 0.5, seed }, id: 'x' })).json.outputs;
+      (await compute(service, { sequences: options.rope.sequences, dropout: { rate: 0.5, seed }, id: 'x' }))
+        .json.outputs;
     assert.deepEqual(await ask(1), await ask(1));
     assert.notDeepEqual(await ask(1), await ask(2));
   });
@@ -271,7 +340,18 @@ describe('what is hidden stays hidden', () => {
   };
   for (const [name, more] of Object.entries(hidden))
     test(name, async () => {
-      const keys = (x) => ({ key: [[1, 0], [x, x], [x, x]], value: [[1, 2], [x, x], [x, x]] });
+      const keys = (x) => ({
+        key: [
+          [1, 0],
+          [x, x],
+          [x, x],
+        ],
+        value: [
+          [1, 2],
+          [x, x],
+          [x, x],
+        ],
+      });
       const request = (x) => ({ query: [[1, 0]], ...keys(x), ...more, return: ['lse'] });
       const [quiet, loud] = await Promise.all([0, 3e38].map((x) => compute(service, request(x))));
       assert.deepEqual(loud.json.outputs, [[1, 2]]);
@@ -280,22 +360,38 @@ describe('what is hidden stays hidden', () => {
 
   test('rows that nothing is left of are zeros, with sinks and dropout, too', async () => {
     const { json } = await compute(service, {
-      sequences: [[1, 2], [3, 4]],
+      sequences: [
+        [1, 2],
+        [3, 4],
+      ],
       causal: true,
       key_lengths: 0,
       sinks: [1],
       dropout: { rate: 0.5 },
       return: ['lse', 'entropy', 'statistics'],
     });
-    assert.deepEqual(json.outputs, [[0, 0], [0, 0]]);
-    assert.deepEqual(json.attention_maps, [[[0, 0], [0, 0]]]);
+    assert.deepEqual(json.outputs, [
+      [0, 0],
+      [0, 0],
+    ]);
+    assert.deepEqual(json.attention_maps, [
+      [
+        [0, 0],
+        [0, 0],
+      ],
+    ]);
     assert.deepEqual(json.lse, [['-Infinity', '-Infinity']]);
     assert.deepEqual(json.entropy, { nats: [[0, 0]], normalised: [[0, 0]] });
     assert.equal(json.statistics[0].maximum, 0);
   });
 
   test('an infinite score is as large as the cap', async () => {
-    const { json } = await compute(service, { sequences: [[1e30], [1]], scale: 1e20, softcap: 5, map_stage: 'capped' });
+    const { json } = await compute(service, {
+      sequences: [[1e30], [1]],
+      scale: 1e20,
+      softcap: 5,
+      map_stage: 'capped',
+    });
     assertClose(json.attention_maps[0][0], [5, 5], 'capped');
   });
 });
@@ -308,20 +404,37 @@ describe('mixtures of options, at random', () => {
     const G = m.pick([...Array(H).keys()].map((i) => i + 1).filter((g) => H % g === 0));
     const [T, S, dk, dv] = [m.whole(1, 34), m.whole(1, 34), 2 * m.whole(1, 6), m.whole(1, 9)];
     const B = m.whole(1, 2);
-    const request = { query: m.tensor(B, H, T, dk), key: m.tensor(B, G, S, dk), value: m.tensor(B, G, S, dv) };
+    const request = {
+      query: m.tensor(B, H, T, dk),
+      key: m.tensor(B, G, S, dk),
+      value: m.tensor(B, G, S, dv),
+    };
     const P = chance(0.4) ? m.whole(1, 20) : 0;
     if (P) request.past = { key: m.tensor(B, G, P, dk), value: m.tensor(B, G, P, dv) };
     const all = P + S;
     if (chance(0.4)) request.causal = true;
     if (chance(0.5)) request.align = 'bottom_right';
-    if (chance(0.4)) request.window = { ...(chance(0.7) && { left: m.whole(0, 9) }), ...(chance(0.7) && { right: m.whole(0, 9) }) };
-    if (chance(0.4)) request.mask = chance(0.5) ? m.allowed(T, m.whole(1, all)) : m.tensor(m.pick([1, B]), m.pick([1, H]), T, all);
+    if (chance(0.4))
+      request.window = {
+        ...(chance(0.7) && { left: m.whole(0, 9) }),
+        ...(chance(0.7) && { right: m.whole(0, 9) }),
+      };
+    if (chance(0.4))
+      request.mask = chance(0.5)
+        ? m.allowed(T, m.whole(1, all))
+        : m.tensor(m.pick([1, B]), m.pick([1, H]), T, all);
     if (chance(0.3)) request.key_lengths = Array.from({ length: B }, () => m.whole(0, all));
     if (chance(0.3)) request.softcap = Math.fround(m.next() + 0.1);
     if (chance(0.3)) request.alibi = chance(0.5) || m.tensor(H);
     if (chance(0.3)) request.sinks = m.tensor(H);
-    if (chance(0.3)) request.rope = { dims: 2 * m.whole(1, dk / 2), interleaved: chance(0.5), ...(chance(0.3) && { positions: m.whole(0, 99) }) };
-    if (chance(0.3)) request.dropout = { rate: m.next() * 0.9, seed: m.whole(0, 1e6), on: m.pick(['weights', 'scores']) };
+    if (chance(0.3))
+      request.rope = {
+        dims: 2 * m.whole(1, dk / 2),
+        interleaved: chance(0.5),
+        ...(chance(0.3) && { positions: m.whole(0, 99) }),
+      };
+    if (chance(0.3))
+      request.dropout = { rate: m.next() * 0.9, seed: m.whole(0, 1e6), on: m.pick(['weights', 'scores']) };
     if (chance(0.2)) request.method = { name: 'top_k', k: m.whole(1, all), compare: chance(0.5) };
     request.map_stage = m.pick(['scores', 'capped', 'biased', 'weights']);
     request.maps = m.pick(['heads', 'mean', 'top_k']);

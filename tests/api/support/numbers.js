@@ -81,8 +81,10 @@ export function toBase64(nested, dtype = 'f32') {
 // A request with every tensor as base64; lists of lists of unlike lengths become lists of
 // tensors.
 const wholeMembers = new Set(['key_lengths', 'positions', 'row_starts', 'columns', 'global', 'map_heads']);
-const numberMembers = new Set(`sequences context query key value wq wk wv wo bq bk bv bo mask alibi sinks
-  cos sin e f decay beta state`.split(/\s+/));
+const numberMembers = new Set(
+  `sequences context query key value wq wk wv wo bq bk bv bo mask alibi sinks
+  cos sin e f decay beta state`.split(/\s+/)
+);
 
 export function packed(value, name) {
   if (Array.isArray(value)) {
@@ -95,7 +97,8 @@ export function packed(value, name) {
 }
 
 function packedNumbers(nested) {
-  const isRagged = (x) => Array.isArray(x[0]) && (x.some((y) => y.length !== x[0].length) || x.some(isRagged));
+  const isRagged = (x) =>
+    Array.isArray(x[0]) && (x.some((y) => y.length !== x[0].length) || x.some(isRagged));
   if (isRagged(nested)) return nested.map((one) => toBase64(one));
   const extended = (x) =>
     Array.isArray(x) ? x.map(extended) : x === null || x === '-Infinity' ? -Infinity : x;
@@ -108,7 +111,7 @@ export function fromBase64(tensor) {
   const bytes = Buffer.from(tensor.data, 'base64');
   let i = 0;
   const nested = build(tensor.shape, () =>
-    tensor.dtype === 'i32' ? bytes.readInt32LE(4 * i++) : bytes.readFloatLE(4 * i++),
+    tensor.dtype === 'i32' ? bytes.readInt32LE(4 * i++) : bytes.readFloatLE(4 * i++)
   );
   assert.equal(4 * i, bytes.length, 'as many bytes as the shape says');
   return nested;
@@ -127,10 +130,13 @@ export function assertClose(actual, expected, what, tolerance = {}) {
   if (Array.isArray(expected)) {
     assert.ok(Array.isArray(actual), `${what} is not a list`);
     assert.equal(actual.length, expected.length, `length of ${what}`);
-    expected.forEach((e, i) => assertClose(actual[i], e, typeof e === 'number' ? what : `${what}/${i}`, tolerance));
+    expected.forEach((e, i) =>
+      assertClose(actual[i], e, typeof e === 'number' ? what : `${what}/${i}`, tolerance)
+    );
   } else if (expected?.constructor === Object) {
     assert.deepEqual(Object.keys(actual).sort(), Object.keys(expected).sort(), `members of ${what}`);
-    for (const [name, e] of Object.entries(expected)) assertClose(actual[name], e, `${what}/${name}`, tolerance);
+    for (const [name, e] of Object.entries(expected))
+      assertClose(actual[name], e, `${what}/${name}`, tolerance);
   } else if (expected === -Infinity) {
     assert.ok(actual === '-Infinity' || actual === -Infinity, `${what} is ${actual}`);
   } else if (typeof expected === 'string') {

@@ -23,7 +23,8 @@ export function attend(request) {
   const answer = { outputs: nest((r) => r.output) };
   const maps = mapsOf(request, results, nest);
   if (maps) answer.attention_maps = maps;
-  if (wanted.includes('projections')) answer.projections = pair(['query', 'key', 'value'], (r) => r.projections);
+  if (wanted.includes('projections'))
+    answer.projections = pair(['query', 'key', 'value'], (r) => r.projections);
   if (wanted.includes('lse')) answer.lse = nest((r) => r.lse);
   if (wanted.includes('present') && results[0].state) answer.state = nest((r) => r.state);
   else if (wanted.includes('present')) answer.present = pair(['key', 'value'], (r) => r.present);
@@ -231,7 +232,11 @@ function exact(request, b, sizes, query, key, value) {
   const rows = query.map((head, h) =>
     head.map((q, i) => {
       const cells = keepLargest(cellsOf(h, i, q), request.method?.name === 'top_k' ? request.method.k : S);
-      const biased = dropScores(cells.map((cell) => cell.biased), request.dropout, [b, h, i]);
+      const biased = dropScores(
+        cells.map((cell) => cell.biased),
+        request.dropout,
+        [b, h, i]
+      );
       const { weights, lse } = softmax(biased, request.sinks?.[h]);
       dropWeights(weights, request.dropout, [b, h, i]);
       const V = value[Math.floor(h / (H / G))];
@@ -260,7 +265,12 @@ function exact(request, b, sizes, query, key, value) {
 
 // Those beyond are hidden; of equal ones the first stay.
 function keepLargest(cells, k) {
-  const kept = new Set(topOf(cells.map((cell) => cell.biased), k).map((cell) => cell.index));
+  const kept = new Set(
+    topOf(
+      cells.map((cell) => cell.biased),
+      k
+    ).map((cell) => cell.index)
+  );
   return cells.map((cell, j) => (kept.has(j) ? cell : { ...cell, biased: -Infinity }));
 }
 
