@@ -241,6 +241,17 @@ static void add_past(struct writer *w)
     add(w, "past", past);
 }
 
+/* For a single sequence now and then just the number. */
+static void add_key_lengths(struct writer *w)
+{
+    const struct attention_input *in = w->in;
+    bool single = in->sequences.single || in->query.rank == 2;
+    add(w, "key_lengths",
+        single && test_random_size(w->r, 0, 1)
+            ? json_integer((json_int_t)in->key_lengths[0])
+            : sizes(in->key_lengths, in->key_length_count));
+}
+
 static void add_options(struct writer *w)
 {
     const struct attention_input *in = w->in;
@@ -255,7 +266,7 @@ static void add_options(struct writer *w)
     if (in->align == ALIGN_BOTTOM_RIGHT)
         add(w, "align", json_string("bottom_right"));
     if (in->key_lengths)
-        add(w, "key_lengths", sizes(in->key_lengths, in->key_length_count));
+        add_key_lengths(w);
     if (in->softcap > 0)
         add(w, "softcap", json_real((double)in->softcap));
     if (in->alibi)
