@@ -19,10 +19,11 @@ export function isDropped({ rate, seed = 0 }, b, h, i, j) {
 // From 0 to below `count`.
 export const below = (stream, n, count) => Number((next(stream, n) * BigInt(count)) >> 64n);
 
-// Standard normal, after Box and Muller.
+// Standard normal, after Box and Muller: numbers 2 p and 2 p + 1 are made of the same two.
 export function normal(stream, n) {
   const uniform = (bits, plus) => (Number(bits >> 11n) + plus) * 2 ** -53;
-  const u = uniform(next(stream, 2 * n), 1);
-  const v = uniform(next(stream, 2 * n + 1), 0);
-  return Math.sqrt(-2 * Math.log(u)) * Math.cos(2 * Math.PI * v);
+  const first = n - (n % 2);
+  const radius = Math.sqrt(-2 * Math.log(uniform(next(stream, first), 1)));
+  const angle = 2 * Math.PI * uniform(next(stream, first + 1), 0);
+  return radius * (n % 2 ? Math.sin(angle) : Math.cos(angle));
 }
