@@ -220,9 +220,6 @@ void block_begin(struct block *b, const struct attention *a, size_t index,
     b->groups = (b->rows + TILE_ROWS - 1) / TILE_ROWS;
     b->figures = a->entropy || a->statistics || a->received;
     b->plain = is_plain(b);
-    b->shrink = 1;
-    while (a->S >> b->shrink)
-        b->shrink++;
     divide_scratch(b, scratch);
     memset(b->group, 0, sizeof b->group);
     for (size_t i = 0; i < b->rows; i++) {

@@ -1,5 +1,6 @@
 #include "core/attention_panels.h"
 
+#include <stdint.h>
 #include <string.h>
 
 #include "core/transpose.h"
@@ -41,7 +42,22 @@ const float *attention_panel_values(const struct attention *a, const float *pack
 
 size_t attention_panels_bytes(const struct attention *a)
 {
-    return a->G * head_numbers(a) * sizeof(float);
+    return a->G * (head_numbers(a) + key_runs(a)) * sizeof(float);
+}
+
+/* The magnitudes of the values of one key head, a pack each. */
+static size_t magnitudes(const struct attention *a, size_t g)
+{
+    return a->G * head_numbers(a) + g * key_runs(a);
+}
+
+float attention_panels_largest(const struct attention *a, const float *packed, size_t h)
+{
+    const float *of_pack = packed + magnitudes(a, h / (a->H / a->G));
+    float largest = 0.0f;
+    for (size_t run = 0; run < key_runs(a); run++)
+        largest = of_pack[run] > largest ? of_pack[run] : largest;
+    return largest;
 }
 
 size_t attention_panels_packs(const struct attention *a)
@@ -74,6 +90,26 @@ static void pack_values(const struct attention *a, size_t g, size_t first, size_
     }
 }
 
+/* Magnitudes are compared as integers, which order them alike and go by vectors. */
+static float largest_value(const struct attention *a, size_t g, size_t from, size_t to)
+{
+    const uint32_t magnitude = 0x7FFFFFFF;
+    uint32_t largest = 0;
+    for (size_t j = from; j < to; j++) {
+        const float *value =
+            a->value.data + g * a->value.head_stride + j * a->value.row_stride;
+        for (size_t c = 0; c < a->dv; c++) {
+            uint32_t bits;
+            memcpy(&bits, &value[c], sizeof bits);
+            bits &= magnitude;
+            largest = bits > largest ? bits : largest;
+        }
+    }
+    float number;
+    memcpy(&number, &largest, sizeof number);
+    return number;
+}
+
 void attention_panels_pack(const struct attention *a, size_t index, void *packed)
 {
     size_t runs = key_runs(a), g = index / runs;
@@ -84,4 +120,6 @@ void attention_panels_pack(const struct attention *a, size_t index, void *packed
         pack_keys(a, g, first, keys + first * a->dk);
     for (size_t first = 0; first < a->dv; first += TILE_WIDTH)
         pack_values(a, g, first, from, to, values + first * a->S);
+    float *of_pack = (float *)packed + magnitudes(a, g);
+    of_pack[index % runs] = largest_value(a, g, from, to);
 }

@@ -173,8 +173,14 @@ static void mix_values(struct row *r)
     const float *v = a->value.data + r->h / (a->H / a->G) * a->value.head_stride;
     for (size_t c = 0; c < a->dv; c++) {
         double sum = 0;
+        bool any = false; /* so that a sum of -0 alone stays one */
         for (size_t j = 0; j < a->S; j++)
-            sum += (double)r->weights[j] * (double)v[j * a->value.row_stride + c];
+            if (r->weights[j] != 0.0f) {
+                double part =
+                    (double)r->weights[j] * (double)v[j * a->value.row_stride + c];
+                sum = any ? sum + part : part;
+                any = true;
+            }
         r->finite = r->finite && isfinite((float)sum);
         if (a->out)
             a->out[r->h * a->out_head_stride + r->i * a->out_row_stride + c] =

@@ -6,6 +6,7 @@
  * costs one more write. Keys and values are packed once a key head into panels of
  * TILE_WIDTH columns, so that both products are the same loop: rows times panel. Keys
  * that no row of a block may see are no columns of its scores and cost nothing. */
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -126,7 +127,9 @@ static void add_values(const struct block *b, const struct key_span *s,
 static void multiply_values(const struct block *b, size_t h, const float *packed)
 {
     const struct attention *a = b->a;
-    memset(b->out, 0, b->groups * TILE_ROWS * vector_padded(a->dv) * sizeof(float));
+    size_t count = b->groups * TILE_ROWS * vector_padded(a->dv);
+    for (size_t c = 0; c < count; c++)
+        b->out[c] = -0.0f; /* adds nothing, not even to -0 */
     for (size_t column = 0; column < a->dv; column += TILE_WIDTH) {
         const float *panel = attention_panel_values(a, packed, h, column);
         for (const struct key_span *s = b->spans; s < b->spans + b->span_count; s++)
@@ -179,7 +182,10 @@ static bool write_out(const struct block *b, size_t h)
     bool finite = true;
     for (size_t i = 0; i < b->rows; i++) {
         float *row = b->out + i * vector_padded(a->dv);
-        finite = b->vector->scale(row, row, a->dv, b->inverse[i]) && finite;
+        if (b->inverse[i] != 0.0f)
+            finite = b->vector->scale(row, row, a->dv, b->inverse[i]) && finite;
+        else
+            memset(row, 0, a->dv * sizeof(float)); /* +0, whatever the signs were */
         if (a->out)
             memcpy(a->out + h * a->out_head_stride + (b->first + i) * a->out_row_stride,
                    row, a->dv * sizeof(float));
@@ -187,8 +193,20 @@ static bool write_out(const struct block *b, size_t h)
     return finite;
 }
 
+/* Weights are kept times 2^-shrink where their sum times the largest value could leave
+ * float32 before it is divided; elsewhere not, since the smallest values would go. */
+static int shrink_for(const struct attention *a, const float *packed, size_t h)
+{
+    int shrink = 1;
+    while (a->S >> shrink)
+        shrink++;
+    float largest = attention_panels_largest(a, packed, h);
+    return largest < ldexpf(FLT_MAX, -shrink) ? 0 : shrink;
+}
+
 static bool run_head(struct block *b, size_t h, const float *packed)
 {
+    b->shrink = shrink_for(b->a, packed, h);
     copy_query(b, h);
     if (block_wants_map(b->a, h, MAP_STAGE_SCORES) ||
         block_wants_map(b->a, h, MAP_STAGE_CAPPED))

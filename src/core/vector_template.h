@@ -67,7 +67,7 @@ INLINE void tile(const struct tile_product *p, size_t column, const size_t vecto
     lanes sum[TILE_ROWS][TILE_VECTORS];
     EACH (i, TILE_ROWS)
         EACH (v, vectors)
-            sum[i][v] = (lanes){0};
+            sum[i][v] = all(-0.0f); /* so that a sum of -0 alone stays one */
 
     const float *a = p->a, *b = p->b + column, *next = p->next;
     const size_t a_stride = p->a_stride, b_stride = p->b_stride;

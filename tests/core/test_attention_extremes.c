@@ -171,5 +171,49 @@ START_TEST(a_narrow_mask_a_negative_offset_and_shared_key_heads_meet)
 }
 END_TEST
 
-TEST_PROGRAM("attention_extremes", one_query_and_two_keys_as_large_as_float32_has_them,
+/* With one key to see the output is its value, to the bit: the sign of a zero and what
+ * is too small for a full mantissa, too. */
+START_TEST(negative_zero_and_denormals_survive)
+{
+    enum { WIDTH = 6 };
+    static const float value[WIDTH] = {-0.0f,     0.0f,   1e-45f,
+                                       -3.3e-42f, 1e-38f, -FLT_MIN};
+    static const uint8_t allowed[] = {1, 0};
+    static const float hidden[2 * WIDTH] = {
+        -0.0f, 0.0f, 1e-45f, -3.3e-42f, 1e-38f, -FLT_MIN, -0.0f, -0.0f, 4, 1, 2, 3};
+    static const float query[] = {1}, key[] = {2, 3};
+    for (size_t n = 0; n < 2 * KERNELS; n++) {
+        size_t S = 1 + n / KERNELS; /* alone, and beside a masked key */
+        float out[WIDTH];
+        struct attention a = {.H = 1,
+                              .G = 1,
+                              .T = 1,
+                              .S = S,
+                              .dk = 1,
+                              .dv = WIDTH,
+                              .query = {query, 1, 1},
+                              .key = {key, S, 1},
+                              .value = {S == 1 ? value : hidden, S * WIDTH, WIDTH},
+                              .scale = 1,
+                              .key_length = S,
+                              .out = out,
+                              .out_head_stride = WIDTH,
+                              .out_row_stride = WIDTH};
+        if (S == 2)
+            a.mask = (struct mask_view){
+                .allowed = allowed, .columns = 2, .column_stride = 1};
+        ck_assert(run(kernels[n % KERNELS], &a));
+        if (S == 1) {
+            ck_assert_mem_eq(out, value, sizeof out);
+            continue;
+        }
+        for (size_t c = 0; c < WIDTH; c++)
+            ck_assert_msg(out[c] == hidden[c] || c == 2, "%zu is %g", c,
+                          (double)out[c]);
+    }
+}
+END_TEST
+
+TEST_PROGRAM("attention_extremes", negative_zero_and_denormals_survive,
+             one_query_and_two_keys_as_large_as_float32_has_them,
              a_narrow_mask_a_negative_offset_and_shared_key_heads_meet)
