@@ -214,10 +214,10 @@ START_TEST(minus_zero_and_the_smallest_numbers_are_handed_through)
                                      s->present_value};
         for (size_t n = 0; n < sizeof same / sizeof *same; n++)
             ck_assert_mem_eq(same[n], numbers, sizeof numbers);
-        /* One key: its weight is 1. Denormals are not kept apart in sums. */
+        /* One key: its weight is 1. Zeros may lose their sign in a sum. */
         for (size_t c = 0; c < 8; c++)
-            ck_assert_msg(fabsf(s->output[c] - numbers[c]) < FLT_MIN,
-                          "output %zu is %a", c, (double)s->output[c]);
+            ck_assert_msg(s->output[c] == numbers[c], "output %zu is %a", c,
+                          (double)s->output[c]);
     }
     arena_free(&arena);
 }
