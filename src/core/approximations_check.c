@@ -96,7 +96,7 @@ static bool check_parameters(const struct method_input *m, struct error *e)
         BIGBIRDS = 1 << METHOD_BIGBIRD
     };
     const struct parameter parameters[] = {
-        {"rank", m->rank > 0, LINFORMERS, m->e.rank ? 0 : LINFORMERS},
+        {"rank", m->rank > 0, LINFORMERS, m->e.rank || m->f.rank ? 0 : LINFORMERS},
         {"e", m->e.rank > 0, LINFORMERS, m->f.rank ? LINFORMERS : 0},
         {"f", m->f.rank > 0, LINFORMERS, m->e.rank ? LINFORMERS : 0},
         {"landmarks", m->landmarks > 0, NYSTROMS, NYSTROMS},
