@@ -47,7 +47,7 @@ struct rope_input {
     bool interleaved;             /* pairs (2k, 2k + 1), else (k, k + dims/2) */
     struct tensor cosines, sines; /* [positions][dims/2] both, or rank 0 */
     /* Positions of the queries; of the keys, too, where a sequence attends to itself.
-     * Keys of a context are at 0, 1, .. */
+     * Keys of a context stand at the past's length + 0, 1, .. */
     int64_t offset; /* of the first query: default the past's length */
     bool offset_given;
     const int64_t
