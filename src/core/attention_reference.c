@@ -114,7 +114,7 @@ static void bias_row(struct row *r)
 {
     const struct attention *a = r->a;
     for (size_t j = 0; j < a->S; j++) {
-        r->biased[j] = -INFINITY;
+        r->biased[j] = -HUGE_VAL;
         if (!allows(r, j))
             continue;
         double s = score(r, j);

@@ -23,7 +23,7 @@ static void set_deadline(struct exchange *x, uint64_t timeout_ms)
 bool exchange_enter(struct exchange *x, enum exchange_phase from,
                     enum exchange_phase to)
 {
-    int expected = from;
+    int expected = (int)from;
     return atomic_compare_exchange_strong(&x->phase, &expected, to);
 }
 

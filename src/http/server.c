@@ -32,7 +32,10 @@ struct server {
     int64_t paused_until_ns; /* out of descriptors: nothing is accepted */
 };
 
-static void library_log(void *context, const char *format, va_list arguments)
+/* The format is the library's. */
+__attribute__((format(printf, 2, 0))) static void library_log(void *context,
+                                                              const char *format,
+                                                              va_list arguments)
 {
     (void)context;
     char text[256];
