@@ -64,8 +64,10 @@ test: ## install what is missing, build, and run all tests
 	@$(MAKE) --no-print-directory layers unit
 	@$(MAKE) --no-print-directory api
 
-run: build/attentiond ## build and start the service in the foreground
-	build/attentiond $(ARGS)
+run: ## install what is missing, build, and start the service in the foreground
+	@$(PACKAGES) build
+	@$(MAKE) --no-print-directory all
+	@build/attentiond $(ARGS)
 
 install: build/attentiond ## install into $(DESTDIR)$(PREFIX)
 	install -D -m 755 build/attentiond $(DESTDIR)$(PREFIX)/bin/attentiond

@@ -80,7 +80,7 @@ struct exchange {
     bool linger;     /* bytes may still come that nobody will read */
 
     _Atomic int phase;
-    _Atomic int64_t deadline_ns; /* of PHASE_IDLE, PHASE_HEAD and PHASE_BODY */
+    _Atomic int64_t deadline_ns; /* of PHASE_IDLE, _HEAD, _BODY and _ANSWERING */
 
     struct exchange *previous, *next; /* the watch's list, under its lock */
     unsigned ends_seen; /* the watch's: looks that found the client's FIN */

@@ -29,8 +29,8 @@ struct call_context {
 MUST_USE bool attention_call_prepare(struct attention_call *call,
                                      struct call_context *context, struct error *e);
 
-/* Parses a prepared call on the calling thread and, where little is left to do, does it
- * all. False: it is to be submitted, its plan made. */
+/* Decodes a prepared call on the calling thread and, where little is left to do, does
+ * it all. False: it is to be submitted; what was done so far is kept. */
 MUST_USE bool attention_call_run_small(struct attention_call *call);
 
 /* The way itself: attention_call.c decides what comes next, attention_stages.c does
@@ -45,6 +45,7 @@ struct call_state {
     int64_t limit_ns; /* how long it may take, and which word says so */
     const char *limit_name;
 
+    bool decoded;
     struct attention_request request;
     struct multi_head *layer;            /* NULL: not planned yet */
     struct attention_response *response; /* NULL: a picture is drawn */
@@ -55,6 +56,9 @@ struct call_state {
 };
 
 struct attention_call *attention_call_of(struct job *job);
+
+/* Fills the state's request. False with call->error set. */
+MUST_USE bool attention_call_decode(struct attention_call *call);
 
 /* Each prepares a stage of the job. The last two are false when there is nothing
  * left of their kind. A stage that fails sets call->error and stops the job. */

@@ -1,5 +1,6 @@
 /* The attention of one sequence as a problem for a kernel: options, results, and what
  * is made of them afterwards. */
+#include <float.h>
 #include <math.h>
 
 #include "core/attention_mask.h"
@@ -226,8 +227,9 @@ static void measure_error(const struct sequence_plan *s)
         most = off > most ? off : most;
         sum += off;
     }
-    s->result->error_maximum = (float)most;
-    s->result->error_mean = (float)(sum / (double)count);
+    /* Two finite numbers may be further apart than float32 can say. */
+    s->result->error_maximum = (float)fmin(most, (double)FLT_MAX);
+    s->result->error_mean = (float)fmin(sum / (double)count, (double)FLT_MAX);
 }
 
 void multi_head_summarise(const struct sequence_plan *s, size_t task)

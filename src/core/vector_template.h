@@ -208,9 +208,9 @@ INLINE float largest_lane(lanes x)
 {
     float lane[LANES];
     store(lane, x);
-    EACH (step, 4)
-        EACH (l, (size_t)LANES >> (step + 1))
-            lane[l] = larger(lane[l], lane[l + (LANES >> (step + 1))]);
+    for (size_t half = LANES / 2; half > 0; half /= 2)
+        for (size_t l = 0; l < half; l++)
+            lane[l] = larger(lane[l], lane[l + half]);
     return lane[0];
 }
 

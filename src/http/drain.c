@@ -1,38 +1,55 @@
 #include "http/drain.h"
 
 #include <poll.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
 
 #include "service/clock.h"
 #include "service/log.h"
 
-static bool readable_within(int fd, int timeout_ms)
+/* Takes what made `fd` readable: a stop, unless it is the signal to reload. */
+static bool is_stop(int fd)
+{
+    struct signalfd_siginfo info;
+    return read(fd, &info, sizeof info) != (ssize_t)sizeof info ||
+           info.ssi_signo != SIGHUP;
+}
+
+static bool stopped_within(int fd, int timeout_ms)
 {
     struct pollfd p = {.fd = fd, .events = POLLIN};
-    return poll(&p, 1, timeout_ms) > 0;
+    return poll(&p, 1, timeout_ms) > 0 && is_stop(fd);
 }
 
 /* True when interrupted. */
 static bool serve_until(struct server *s, int64_t until_ns, int interrupt_fd)
 {
     for (int64_t now = clock_now_ns(); now < until_ns; now = clock_now_ns())
-        if (server_accept(s, interrupt_fd, (int)((until_ns - now) / NS_PER_MS) + 1))
+        if (server_accept(s, interrupt_fd, (int)((until_ns - now) / NS_PER_MS) + 1) &&
+            is_stop(interrupt_fd))
             return true;
     return false;
 }
 
 /* Until nothing is in flight. Over a connection that rests, the client's next request
- * may be under way: it has `settle_ms` to arrive and be answered with a close. False
- * when interrupted. */
+ * may be under way: it has `settle_ms` to arrive and be answered with a close. One that
+ * was just accepted is counted a moment later. False when interrupted. */
 static bool wait_for_answers(struct site *site, int64_t until_ns, int settle_ms,
                              int interrupt_fd)
 {
-    int64_t settled_ns = clock_now_ns() + settle_ms * NS_PER_MS;
+    enum { COUNTED_MS = 50 };
+    int64_t began_ns = clock_now_ns();
+    int64_t settled_ns = began_ns + settle_ms * NS_PER_MS;
+    int64_t counted_ns =
+        settle_ms > COUNTED_MS ? began_ns + COUNTED_MS * NS_PER_MS : settled_ns;
     for (;;) {
         int64_t now = clock_now_ns();
-        bool settled = atomic_load(&site->connections) == 0 || now >= settled_ns;
+        bool alone = atomic_load(&site->connections) == 0 && now >= counted_ns;
+        bool settled = alone || now >= settled_ns;
         if ((settled && atomic_load(&site->in_flight) == 0) || now >= until_ns)
             return true;
-        if (readable_within(interrupt_fd, 5))
+        if (stopped_within(interrupt_fd, 5))
             return false;
     }
 }

@@ -24,6 +24,8 @@ bool exchange_enter(struct exchange *x, enum exchange_phase from,
                     enum exchange_phase to)
 {
     int expected = (int)from;
+    if (to == PHASE_ANSWERING) /* until the answer is queued, and its length known */
+        atomic_store_explicit(&x->deadline_ns, INT64_MAX, memory_order_relaxed);
     return atomic_compare_exchange_strong(&x->phase, &expected, to);
 }
 
@@ -150,7 +152,8 @@ static enum MHD_Result refuse(struct exchange *x)
     return answered(x);
 }
 
-/* A body of known length gets its room at once, another one as it comes. */
+/* A length is only announced: more room than FIRST_ROOM is taken as the bytes come,
+ * unless there is not that much even now, which is then said before they do. */
 static bool make_room(struct exchange *x, uint64_t body_length)
 {
     struct request *r = &x->request;
@@ -158,9 +161,13 @@ static bool make_room(struct exchange *x, uint64_t body_length)
     if (!r->route || r->route->method != METHOD_POST)
         return true; /* what comes is read and ignored */
 
-    enum { FIRST_ROOM = 16 * 1024 };
+    enum { UNKNOWN_LENGTH = 16 * 1024, FIRST_ROOM = 256 * 1024 };
     arena_init(&r->call.arena, site->memory.limit, &site->memory);
-    r->body_room = r->body_kind == BODY_OF_LENGTH ? (size_t)body_length : FIRST_ROOM;
+    size_t length =
+        r->body_kind == BODY_OF_LENGTH ? (size_t)body_length : UNKNOWN_LENGTH;
+    size_t limit = site->memory.limit, spent = atomic_load(&site->memory.spent);
+    bool hopeless = spent > limit || length > limit - spent;
+    r->body_room = length < FIRST_ROOM || hopeless ? length : FIRST_ROOM;
     r->body = arena_alloc(&r->call.arena, r->body_room, 1, &r->refusal);
     return r->body != NULL;
 }

@@ -71,6 +71,11 @@ static void queue(struct exchange *x, unsigned status, size_t length,
         r->status = status;
         r->answer_bytes = r->method == METHOD_HEAD ? 0 : length;
         r->answered_ns = clock_now_ns();
+        /* The library's own timer begins again with every byte the client takes. */
+        enum { STALL_S = 30, BYTES_A_SECOND = 64 * 1024 };
+        int64_t seconds = STALL_S + (int64_t)(length / BYTES_A_SECOND);
+        atomic_store_explicit(&x->deadline_ns, r->answered_ns + seconds * NS_PER_S,
+                              memory_order_relaxed);
     }
     MHD_destroy_response(response);
 }

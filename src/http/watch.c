@@ -28,7 +28,7 @@ static void cut(struct exchange *x, int phase)
 {
     if (!exchange_enter(x, (enum exchange_phase)phase, PHASE_CUT))
         return;
-    if (phase != PHASE_IDLE)
+    if (phase == PHASE_HEAD || phase == PHASE_BODY)
         send_timeout(x->fd);
     shutdown(x->fd, SHUT_RDWR);
 }
@@ -55,6 +55,7 @@ static void look(struct exchange *x, int64_t now)
     case PHASE_IDLE:
     case PHASE_HEAD:
     case PHASE_BODY:
+    case PHASE_ANSWERING:
         if (now > atomic_load_explicit(&x->deadline_ns, memory_order_relaxed))
             cut(x, phase);
         break;

@@ -7,6 +7,9 @@
 /* An answer that is written where it was asked for: some ten microseconds. */
 #define SMALL_ANSWER ((size_t)32 * 1024)
 
+/* Pairs of a query and a key of all heads, of what may be small. */
+#define SMALL_CELLS 4096.0
+
 /* What a request costs besides reading its body, as if it were bytes. */
 #define COST_OF_ANY 512
 
@@ -177,9 +180,32 @@ static void wait_again(struct attention_call *call)
     call->state->phase_start_ns = now;
 }
 
+/* Few cells of the exact operator: then the plan, too, is quick and takes little room.
+ */
+static bool looks_small(const struct attention_input *input)
+{
+    const struct tensor *q = &input->query, *k = &input->key;
+    double heads = input->heads ? (double)input->heads : 1, cells = 0;
+    if (q->rank > 1 && k->rank > 1)
+        cells = (double)tensor_count(q) * (double)tensor_count(k);
+    for (size_t b = 0; b < input->sequences.count; b++) {
+        const struct batch *asked =
+            b < input->context.count ? &input->context : &input->sequences;
+        cells += (double)input->sequences.item[b].extent[0] *
+                 (double)asked->item[b].extent[0];
+    }
+    return input->method.name == METHOD_EXACT && heads * cells <= SMALL_CELLS;
+}
+
 bool attention_call_run_small(struct attention_call *call)
 {
-    if (call_next(&call->job)) /* parsing: one task without scratch */
+    if (!call_next(&call->job)) /* parsing: one task without scratch */
+        return true;
+    if (attention_call_decode(call) && !looks_small(&call->state->request.input)) {
+        wait_again(call);
+        return false;
+    }
+    if (call->error.code == ERROR_NONE)
         run_stage(call, NULL);
 
     void *scratch = NULL;

@@ -83,17 +83,25 @@ static size_t input_width(const struct attention_input *input)
     return rows->extent[rows->rank - 1];
 }
 
+bool attention_call_decode(struct attention_call *call)
+{
+    struct call_state *state = call->state;
+    state->decoded =
+        attention_request_decode(call->body, call->body_length, &state->context->limits,
+                                 &call->arena, &state->request, &call->error);
+    adopt_id(call); /* a refusal carries it, too */
+    if (state->decoded)
+        adopt_timeout(call);
+    return state->decoded;
+}
+
 static bool parse(struct attention_call *call, struct error *e)
 {
     struct call_state *state = call->state;
     const struct attention_limits *limits = &state->context->limits;
-    bool decoded = attention_request_decode(call->body, call->body_length, limits,
-                                            &call->arena, &state->request, e);
-    adopt_id(call); /* a refusal carries it, too */
-    if (!decoded)
+    if (!state->decoded && !attention_call_decode(call))
         return false;
 
-    adopt_timeout(call);
     state->layer = multi_head_plan(&state->request.input, limits, &call->arena, e);
     if (!state->layer)
         return false;

@@ -241,3 +241,13 @@ describe('what a method cannot honour is refused by name', () => {
         assert.match(answer.json.detail, new RegExp(own[name].name), 'names the method');
       });
 });
+
+test('an error beyond float32 is told as its largest number', async () => {
+  const value = [[3e38], [-3e38], [-3e38], [-3e38], [-3e38], [-3e38]];
+  const zeros = value.map(() => [0]);
+  const { json } = await compute(service, {
+    query: [[0]], key: zeros, value, method: { name: 'top_k', k: 1, compare: true },
+  });
+  assert.deepEqual(json.outputs, [[3e38]]);
+  assert.equal(Math.fround(json.method.error.max), Math.fround(3.4028235e38));
+});
