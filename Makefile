@@ -28,7 +28,7 @@ FLAGS_debug    := -O0
 FLAGS_asan     := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 FLAGS_tsan     := -O1 -fno-omit-frame-pointer -fsanitize=thread
 FLAGS_fuzz     := -O1 -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
-FLAGS_coverage := -O0 --coverage
+FLAGS_coverage := -O0 --coverage -fprofile-update=atomic
 CFLAGS  += $(FLAGS_$(MODE)) $(if $(WERROR),-Werror)
 LDFLAGS += $(filter -fsanitize% --coverage,$(FLAGS_$(MODE)))
 
@@ -123,7 +123,7 @@ coverage: ## run the unit tests and print which lines they reach
 	gcovr --root . --filter src/ --exclude-unreachable-branches --print-summary build/coverage
 
 mutation: $(PROGRAMS) ## make mistakes in a copy of the sources; the tests must notice each
-	@tests/mutation/run.sh $(ONLY)
+	@tests/mutation/run.sh $(if $(ONLY),'$(ONLY)')
 
 fuzz: ## libFuzzer (clang) on every decoder, each for FUZZ_SECONDS=10
 	@$(MAKE) --no-print-directory MODE=fuzz CC=clang $(FUZZERS)

@@ -6,6 +6,7 @@
 # Call it from the top, with everything built (make mutation does). JOBS=2 at once.
 set -u
 
+unset WERROR # a mistake may leave something unused
 list=tests/mutation/mistakes.txt
 programs="conformance/test_vectors property/test_invariants property/test_operator
     property/test_operator_json core/test_attention core/test_ranking core/test_multi_head
