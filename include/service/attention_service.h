@@ -36,6 +36,8 @@ struct attention_call {
     struct error error;   /* ERROR_NONE: the answer is in `pieces` */
     struct iovec *pieces; /* in the arena, in order */
     size_t piece_count, answer_bytes;
+    bool more;           /* what `pieces` holds is not all: attention_service_go_on() */
+    size_t answer_bound; /* bytes of the whole answer at most */
     double parse_ms, queue_ms, compute_ms, serialize_ms; /* -1: not reached */
     size_t batch, tokens, width, heads;
 
@@ -72,6 +74,11 @@ MUST_USE bool attention_service_answer_small(struct attention_service *s,
  * and neither `call` nor `e` is touched after it. */
 MUST_USE bool attention_service_submit(struct attention_service *s,
                                        struct attention_call *call, struct error *e);
+
+/* Has more of an answer written that is not all there; done() is called again, with the
+ * next pieces or with an error. What `pieces` named so far stays as it is until the
+ * call is handed over once more after that. Never refused: the call has its place. */
+void attention_service_go_on(struct attention_service *s, struct attention_call *call);
 
 /* Seconds after which trying again makes sense: the predicted wait, 1 to 60. */
 unsigned attention_service_retry_after(struct attention_service *s);

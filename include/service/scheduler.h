@@ -84,6 +84,10 @@ MUST_USE struct scheduler *scheduler_new(const struct scheduler_options *options
  * (ERROR_OVERLOADED) or closed (ERROR_SHUTTING_DOWN): the job stays the caller's. */
 MUST_USE bool scheduler_submit(struct scheduler *s, struct job *job, struct error *e);
 
+/* Takes a job that was given back before its work was over, with what is left of it as
+ * its cost. Never refused; while the service stops it ends with ERROR_SHUTTING_DOWN. */
+void scheduler_resubmit(struct scheduler *s, struct job *job);
+
 /* How long a job submitted now would wait: the cost of all that was accepted and is
  * not finished x the smoothed time a unit of cost keeps a worker / workers. 0 while a
  * worker has nothing to do. */

@@ -96,7 +96,7 @@ static bool make_cuts(struct attention_response *r, struct arena *arena,
     return true;
 }
 
-static size_t predicted_size(const struct attention_response *r)
+size_t attention_response_most(const struct attention_response *r)
 {
     size_t bytes = 0;
     for (size_t i = 0; i < r->pieces; i++)
@@ -117,7 +117,7 @@ struct attention_response *attention_response_plan(
         !make_cuts(r, arena, e))
         return NULL;
 
-    size_t bytes = predicted_size(r);
+    size_t bytes = attention_response_most(r);
     if (bytes > limits->answer_limit) {
         error_set(
             e, ERROR_TOO_LARGE, "",

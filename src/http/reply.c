@@ -219,6 +219,7 @@ static struct MHD_Response *response_of_pieces(struct attention_call *call)
 void reply_call(struct exchange *x)
 {
     struct attention_call *call = &x->request.call;
+    x->request.serialize_ms = call->serialize_ms;
     if (call->error.code == ERROR_CANCELLED) {
         x->request.error = ERROR_CANCELLED;
         return;
@@ -231,9 +232,12 @@ void reply_call(struct exchange *x)
     timing_text(call, timing, sizeof timing);
     bool text = call->form == ANSWER_TEXT;
     struct MHD_Response *response =
-        with(response_of_pieces(call), "Content-Type",
+        with(call->more ? stream_response(x) : response_of_pieces(call), "Content-Type",
              text ? "text/plain; charset=utf-8" : "application/json");
-    queue(x, 200, call->answer_bytes, with(response, "Server-Timing", timing));
+    queue(x, 200, call->more ? call->answer_bound : call->answer_bytes,
+          with(response, "Server-Timing", timing));
+    if (call->more && x->request.status)
+        stream_begin(x);
 }
 
 void reply_raw(int fd, const struct error *error)

@@ -105,8 +105,12 @@ bool site_open(struct site *site, struct settings *s, const struct machine *mach
 
 void site_close(struct site *site)
 {
-    if (site->service)
+    if (site->service) {
+        /* A stream may have asked for more after the drain. */
+        attention_service_close(site->service);
+        attention_service_drain(site->service, clock_now_ns());
         attention_service_delete(site->service);
+    }
     if (site->request_log)
         request_log_delete(site->request_log);
     metrics_delete(site->metrics);

@@ -69,6 +69,12 @@ bool attention_service_submit(struct attention_service *s, struct attention_call
            scheduler_submit(s->scheduler, &call->job, e);
 }
 
+void attention_service_go_on(struct attention_service *s, struct attention_call *call)
+{
+    attention_call_go_on(call);
+    scheduler_resubmit(s->scheduler, &call->job);
+}
+
 unsigned attention_service_retry_after(struct attention_service *s)
 {
     int64_t wait_s =

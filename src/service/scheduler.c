@@ -131,6 +131,15 @@ static bool refuse(const struct scheduler *s, bool closed, size_t waiting,
                      (long long)(s->options.queue_wait_ns / NS_PER_MS));
 }
 
+/* Call with the lock. */
+static void enqueue(struct scheduler *s, struct job *job)
+{
+    job_list_push(&scheduler_lane(s, job->cost)->waiting, job);
+    s->accepted++;
+    s->pending_cost += scheduler_cost(job->cost);
+    scheduler_gauge(s, METRIC_QUEUE_DEPTH, scheduler_waiting(s));
+}
+
 bool scheduler_submit(struct scheduler *s, struct job *job, struct error *e)
 {
     job->submitted_ns = clock_now_ns();
@@ -141,18 +150,27 @@ bool scheduler_submit(struct scheduler *s, struct job *job, struct error *e)
     bool closed = s->closed;
     bool welcome = !closed && waiting < s->options.queue_depth &&
                    wait_ns <= s->options.queue_wait_ns;
-    if (welcome) {
-        job_list_push(&scheduler_lane(s, job->cost)->waiting, job);
-        s->accepted++;
-        s->pending_cost += scheduler_cost(job->cost);
-        scheduler_gauge(s, METRIC_QUEUE_DEPTH, waiting + 1);
-    }
+    if (welcome)
+        enqueue(s, job);
     pthread_mutex_unlock(&s->lock);
 
     if (!welcome)
         return refuse(s, closed, waiting, wait_ns, e);
     scheduler_wake(s, 1, sleeping);
     return true;
+}
+
+void scheduler_resubmit(struct scheduler *s, struct job *job)
+{
+    atomic_store(&job->stopped, ERROR_NONE);
+    job->spent_ns = 0;
+    job->submitted_ns = clock_now_ns();
+
+    pthread_mutex_lock(&s->lock);
+    enqueue(s, job);
+    size_t sleeping = s->sleeping;
+    pthread_mutex_unlock(&s->lock);
+    scheduler_wake(s, 1, sleeping);
 }
 
 void scheduler_close(struct scheduler *s)
