@@ -1,18 +1,20 @@
 /* The tiled kernel on one thread, beside the machine's multiply-add peak and the two
  * products alone by OpenBLAS, all in one run. A multiply-add counts two; of causal
  * problems only the visible half is counted. Last, how many times faster than full a
- * causal window of 128 is. */
+ * causal window of 128 is. With arguments: the tile's speed and the lines that
+ * bench_attention_shapes.h describes. */
 #include <cblas.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
+#include "bench/bench_attention_shapes.h"
 #include "core/attention.h"
 #include "core/vector_kernels.h"
 
 enum { WIDTH = 64, LONGEST = 4096 };
 
-static double seconds(void)
+double bench_seconds(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
@@ -30,10 +32,10 @@ struct bench {
 /* Best of several runs within about a third of a second, in GFLOP/s. */
 static double speed(void (*work)(struct bench *b), struct bench *b, double flops)
 {
-    double best = 1e9, start = seconds(), before = start;
+    double best = 1e9, start = bench_seconds(), before = start;
     for (int n = 0; n < 3 || before - start < 0.3; n++) {
         work(b);
-        double now = seconds();
+        double now = bench_seconds();
         best = now - before < best ? now - before : best;
         before = now;
     }
@@ -67,9 +69,9 @@ static void attention(struct bench *b)
             abort();
 }
 
-static float *numbers(size_t count)
+float *bench_numbers(unsigned long count)
 {
-    float *x = aligned_alloc(64, count * sizeof *x);
+    float *x = aligned_alloc(64, (count * sizeof *x + 63) / 64 * 64);
     if (!x)
         abort();
     for (size_t n = 0; n < count; n++)
@@ -104,8 +106,31 @@ static void report(struct bench *b, size_t T, double top)
            map, 100 * full / top, full / blas, times);
 }
 
-int main(void)
+static double tile_speed(void)
 {
+    float *tile =
+        bench_numbers(TILE_ROWS * 64 + 64 * TILE_WIDTH + TILE_ROWS * TILE_WIDTH);
+    struct bench b = {.tile = {.a = tile,
+                               .a_stride = 64,
+                               .b = tile + TILE_ROWS * 64,
+                               .next = tile,
+                               .b_stride = TILE_WIDTH,
+                               .width = TILE_WIDTH,
+                               .depth = 64,
+                               .factor = 1,
+                               .c = tile + TILE_ROWS * 64 + 64 * TILE_WIDTH,
+                               .c_stride = TILE_WIDTH}};
+    return speed(peak, &b, 1000.0 * 2 * TILE_ROWS * TILE_WIDTH * 64);
+}
+
+int main(int count, char **arguments)
+{
+    double top = tile_speed();
+    if (count > 1) {
+        printf("{\"kind\":\"peak\",\"set\":\"%s\",\"gflops\":%.1f}\n",
+               vector_kernels_choice(0)->name, top);
+        return bench_attention_shapes(count - 1, arguments + 1);
+    }
     struct bench b = {.a = {.H = 1,
                             .G = 1,
                             .T = LONGEST,
@@ -115,26 +140,15 @@ int main(void)
                             .scale = 0.125f,
                             .out_row_stride = WIDTH}};
     struct attention *a = &b.a;
-    a->query = (struct heads_view){numbers(LONGEST * WIDTH), 0, WIDTH};
-    a->key = (struct heads_view){numbers(LONGEST * WIDTH), 0, WIDTH};
-    a->value = (struct heads_view){numbers(LONGEST * WIDTH), 0, WIDTH};
-    a->out = b.out = numbers(LONGEST * WIDTH);
-    b.scores = numbers((size_t)LONGEST * LONGEST);
+    a->query = (struct heads_view){bench_numbers(LONGEST * WIDTH), 0, WIDTH};
+    a->key = (struct heads_view){bench_numbers(LONGEST * WIDTH), 0, WIDTH};
+    a->value = (struct heads_view){bench_numbers(LONGEST * WIDTH), 0, WIDTH};
+    a->out = b.out = bench_numbers(LONGEST * WIDTH);
+    b.scores = bench_numbers((size_t)LONGEST * LONGEST);
     b.packed = aligned_alloc(64, attention_tiled.packed_bytes(a));
     b.scratch = aligned_alloc(64, attention_tiled.scratch_bytes(a) / 64 * 64 + 64);
-    float *tile = numbers(TILE_ROWS * 64 + 64 * TILE_WIDTH + TILE_ROWS * TILE_WIDTH);
-    b.tile = (struct tile_product){.a = tile,
-                                   .a_stride = 64,
-                                   .b = tile + TILE_ROWS * 64,
-                                   .b_stride = TILE_WIDTH,
-                                   .width = TILE_WIDTH,
-                                   .depth = 64,
-                                   .factor = 1,
-                                   .c = tile + TILE_ROWS * 64 + 64 * TILE_WIDTH,
-                                   .c_stride = TILE_WIDTH};
     openblas_set_num_threads(1);
 
-    double top = speed(peak, &b, 1000.0 * 2 * TILE_ROWS * TILE_WIDTH * 64);
     printf("%s, one thread, d = %d, GFLOP/s; a tile in cache: %.0f\n",
            vector_kernels_choice(0)->name, WIDTH, top);
     printf("%5s %9s %9s %9s %9s %9s %7s %7s\n", "T", "OpenBLAS", "full", "causal",
