@@ -9,8 +9,8 @@
 /* Scratch of one worker: a block of query rows times 500,000 keys. */
 #define SCRATCH_LIMIT ((size_t)64 << 20)
 
-/* A body that is read where it arrived: that takes a few microseconds. */
-#define SMALL_BODY ((size_t)2048)
+/* A body that is read where it arrived: that takes some ten microseconds. */
+#define SMALL_BODY ((size_t)8192)
 
 struct attention_service {
     struct scheduler *scheduler;

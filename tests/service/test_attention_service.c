@@ -680,6 +680,25 @@ START_TEST(what_is_small_is_answered_on_the_callers_thread_with_the_same_bytes)
 }
 END_TEST
 
+START_TEST(sixteen_tokens_are_answered_on_the_callers_thread_and_long_bodies_are_not)
+{
+    struct attention_service_options o = defaults(1);
+    struct attention_service *s = service(&o);
+    struct visit here, pooled;
+    char *body = random_body(5, 1, 16, 16, ""), padded[8193 + 1];
+    ck_assert(visit_here(s, &here, body));
+    ck_assert_msg(here.answer != NULL, "%s", here.call.error.message);
+    for (size_t length = 8192; length <= 8193; length++) {
+        snprintf(padded, sizeof padded, "%-*s", (int)length, body);
+        ck_assert_int_eq(visit_here(s, &pooled, padded), length <= 8192);
+        visit_free(&pooled);
+    }
+    visit_free(&here);
+    free(body);
+    end(s);
+}
+END_TEST
+
 /* 200 tokens of one number: a short body, and 40,000 cells of a map. */
 START_TEST(a_short_body_with_much_to_do_goes_to_the_pool_with_its_plan)
 {
@@ -882,6 +901,7 @@ TEST_PROGRAM("attention_service", the_worked_example_is_answered,
              a_drain_in_the_middle_gives_every_accepted_call_back_once,
              every_small_budget_is_refused_or_enough,
              what_is_small_is_answered_on_the_callers_thread_with_the_same_bytes,
+             sixteen_tokens_are_answered_on_the_callers_thread_and_long_bodies_are_not,
              a_short_body_with_much_to_do_goes_to_the_pool_with_its_plan,
              a_large_answer_comes_in_windows_with_the_same_bytes_for_any_workers,
              the_room_for_an_answer_does_not_grow_with_it,
