@@ -1,7 +1,7 @@
-/* number_kernels.h - the inner loops of number_list.h, once per instruction set.
+/* number_kernels.h - the inner loops of rows of numbers, once per instruction set.
  *
- * All sets write the same bytes: those of number_write() and number_write_digits(),
- * which remain what they are tested against. The vector sets share one source,
+ * All sets write the same bytes and read the same values: those of number.h, which
+ * remains what they are tested against. The vector sets share one source,
  * src/codec/number_template.h; the best set that the CPU has is chosen while running.
  */
 #ifndef CODEC_NUMBER_KERNELS_H
@@ -21,6 +21,12 @@ struct number_kernels {
      * itself are left to `other`: it gets all that are not finite. */
     char *(*write)(const float *x, size_t count, unsigned digits, number_writer *other,
                    char *out);
+
+    /* Reads numbers that stand behind a comma each, from *at on, at most `room`. Stops
+     * early, at the comma or whatever else stands there, before the first one it cannot
+     * do: that may be a number all the same. [begin, end) may be read. */
+    size_t (*read)(const char *begin, const char **at, const char *end, float *out,
+                   size_t room);
 };
 
 /* The sets this CPU can run, best first; NULL from the last on. */

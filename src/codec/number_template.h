@@ -16,6 +16,7 @@
 
 #include "codec/number_layout.h"
 #include "codec/number_powers.h"
+#include "codec/number_tokens.h"
 
 typedef uint64_t lanes __attribute__((vector_size(8 * LANES)));
 typedef int64_t masks __attribute__((vector_size(8 * LANES)));
@@ -324,4 +325,5 @@ TARGET static char *write_numbers(const float *x, size_t count, unsigned digits,
                   : write_row(x, count, 0, other, out);
 }
 
-const struct number_kernels KERNELS = {.name = KERNELS_NAME, .write = write_numbers};
+const struct number_kernels KERNELS = {
+    .name = KERNELS_NAME, .write = write_numbers, .read = number_tokens_read};
