@@ -96,12 +96,8 @@ static void keep_best(const struct block *b, size_t i)
 {
     float *x = row_scores(b, i) + b->row[i].from;
     size_t count = b->row[i].to - b->row[i].from, keep = b->a->keep;
-    if (keep >= count)
-        return;
-    ranking_best(x, count, keep, b->ranks);
-    for (size_t n = 0; n < count; n++)
-        if (ranking_rank(x[n], n) < b->ranks[0])
-            x[n] = -INFINITY;
+    if (keep < count)
+        ranking_hide(x, count, keep, b->ranks);
 }
 
 static void drop(const struct block *b, size_t h, size_t i)
