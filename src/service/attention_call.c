@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "service/attention_cost.h"
 #include "service/clock.h"
 
 /* An answer that is written where it was asked for: some ten microseconds. */
@@ -9,9 +10,6 @@
 
 /* Pairs of a query and a key of all heads, of what may be small. */
 #define SMALL_CELLS 4096.0
-
-/* What a request costs besides reading its body, as if it were bytes. */
-#define COST_OF_ANY 512
 
 struct attention_call *attention_call_of(struct job *job)
 {
@@ -245,6 +243,7 @@ bool attention_call_prepare(struct attention_call *call, struct call_context *co
                              .finished = call_finished,
                              .deadline_ns = call->complete_ns + context->timeout_ns,
                              .cancelled = &call->cancelled,
-                             .cost = call->body_length + COST_OF_ANY};
+                             .cost = attention_cost_of_body(call->body_length),
+                             .error = &call->error};
     return true;
 }
