@@ -52,8 +52,8 @@ struct job {
      * change it, and so may run() in a stage of one task. */
     int64_t deadline_ns;
     _Atomic bool *cancelled; /* borrowed: true = stop between tasks; NULL: never */
-    /* Predicted work, as floating-point operations; 0 is 1. The run() of a stage of one
-     * task may replace it, when it knows better. */
+    /* Predicted work, as floating-point operations; 0: like no other, counts as 1. The
+     * run() of a stage of one task may replace it, when it knows better. */
     uint64_t cost;
     struct error *error; /* borrowed: told why `cost` was refused later; or NULL */
 

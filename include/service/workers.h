@@ -52,7 +52,7 @@ struct retired_job {
     uint64_t counted, guessed; /* as in struct job */
     int64_t spent_ns;
     bool reading;
-    bool complete; /* it was not stopped: its time is worth remembering */
+    bool exemplary; /* a usual job, not stopped: its time is worth remembering */
 };
 void scheduler_retire(struct scheduler *s, const struct retired_job *job);
 

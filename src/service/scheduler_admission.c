@@ -148,7 +148,7 @@ void scheduler_forget_work(struct scheduler *s, const struct retired_job *job)
 {
     enum knowledge k = job->guessed ? WORK_KNOWN : WORK_GUESSED;
     count_work(s, k, job->counted, true);
-    if (!job->complete)
+    if (!job->exemplary)
         return;
     learn(&s->of[job_length_of(job->counted)][k], job->spent_ns, job->counted);
     if (job->guessed)

@@ -67,11 +67,12 @@ static bool prepare(struct worker *w, struct job *job)
 
 static void retire(struct worker *w, struct job *job)
 {
-    struct retired_job retired = {.counted = job->counted,
-                                  .guessed = job->guessed,
-                                  .reading = job->reading,
-                                  .spent_ns = job->spent_ns,
-                                  .complete = atomic_load(&job->stopped) == ERROR_NONE};
+    struct retired_job retired = {
+        .counted = job->counted,
+        .guessed = job->guessed,
+        .reading = job->reading,
+        .spent_ns = job->spent_ns,
+        .exemplary = job->cost && atomic_load(&job->stopped) == ERROR_NONE};
     job->finished(job);
     lap(w);
     scheduler_retire(w->scheduler, &retired);

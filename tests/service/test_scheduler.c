@@ -87,6 +87,7 @@ static void trial_finished(struct job *job)
 static void trial_init(struct trial *t, size_t tasks)
 {
     *t = (struct trial){.tasks = {tasks}, .letter = '?'};
+    t->job.cost = 1;
     t->job.next = trial_next;
     t->job.finished = trial_finished;
     t->job.deadline_ns = clock_now_ns() + 60 * NS_PER_S;
@@ -235,6 +236,65 @@ START_TEST(the_predicted_wait_grows_with_the_cost_before_it)
     ck_assert_close(scheduler_predicted_wait_ns(s), 10 * before, 0, 10);
     sem_post(&hold);
     settle(s);
+    scheduler_delete(s);
+}
+END_TEST
+
+START_TEST(a_job_without_a_cost_teaches_nothing)
+{
+    sem_t hold;
+    struct trial first, holder, second;
+    struct scheduler *s = pool(1, 10);
+    trial_init(&first, 1);
+    first.act = spin_1_ms;
+    first.job.cost = 0;
+    submit(s, &first);
+    settle(s);
+
+    sem_init(&hold, 0, 0);
+    trial_init(&holder, 1);
+    holder.hold = &hold;
+    holder.job.cost = 0;
+    submit(s, &holder);
+    ck_assert_int_lt(scheduler_predicted_wait_ns(s), 1000);
+    trial_init(&second, 1);
+    second.job.cost = 3200000; /* 32 a nanosecond, before anything is known */
+    submit(s, &second);
+    ck_assert_close(scheduler_predicted_wait_ns(s), NS_PER_MS / 10, 0, 10);
+    sem_post(&hold);
+    settle(s);
+    scheduler_delete(s);
+}
+END_TEST
+
+/* A short job does not wait for what is long, and so is not refused for it. */
+START_TEST(the_predicted_wait_of_a_short_job_counts_short_ones_only)
+{
+    const struct scheduler_options options = {.workers = 1,
+                                              .queue_depth = 100,
+                                              .queue_wait_ns = NS_PER_MS,
+                                              .scratch_limit = 1 << 20};
+    sem_t hold;
+    struct error e = {0};
+    struct trial holder, small, large;
+    struct scheduler *s = scheduler_new(&options, &e);
+    ck_assert_ptr_nonnull(s);
+    sem_init(&hold, 0, 0);
+    trial_init(&holder, 1);
+    holder.hold = &hold;
+    holder.job.cost = (uint64_t)SHORT_JOB_COST * 1000;
+    submit(s, &holder);
+    trial_init(&large, 1);
+    large.job.cost = SHORT_JOB_COST + 1;
+    ck_assert(!scheduler_submit(s, &large.job, &e));
+    ck_assert_str_eq(e.message, "the wait would be about 1048 ms, at most 1 ms are "
+                                "allowed (queue_wait)");
+    trial_init(&small, 1);
+    small.job.cost = SHORT_JOB_COST;
+    submit(s, &small);
+    sem_post(&hold);
+    settle(s);
+    ck_assert_uint_eq(small.ran, 1);
     scheduler_delete(s);
 }
 END_TEST
@@ -944,6 +1004,8 @@ TEST_PROGRAM("scheduler",
              every_task_of_every_stage_runs_once_and_is_seen_by_the_next_stage,
              a_full_queue_refuses_at_once, a_long_predicted_wait_refuses,
              the_predicted_wait_grows_with_the_cost_before_it,
+             a_job_without_a_cost_teaches_nothing,
+             the_predicted_wait_of_a_short_job_counts_short_ones_only,
              who_waits_in_vain_is_finished_before_its_turn,
              a_running_job_is_stopped_between_tasks,
              every_task_before_the_one_that_stopped_its_job_has_run,
