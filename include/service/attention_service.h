@@ -51,6 +51,7 @@ struct attention_service;
 struct attention_service_options {
     size_t workers, queue_depth;
     int64_t queue_wait_ns, timeout_ns;
+    uint64_t queue_work; /* see scheduler.h */
     struct attention_limits limits;
     struct metrics *metrics; /* borrowed */
 };
@@ -68,7 +69,8 @@ MUST_USE bool attention_service_answer_small(struct attention_service *s,
                                              struct attention_call *call);
 
 /* Hands `call` over. False at once, with `e` set, when the queue is full or the
- * predicted wait too long (ERROR_OVERLOADED), the service closed
+ * predicted wait too long or the predicted work too much (ERROR_OVERLOADED, or, of this
+ * call alone, ERROR_TOO_LARGE), the service closed
  * (ERROR_SHUTTING_DOWN) or the arena spent (ERROR_OUT_OF_MEMORY): the call stays the
  * caller's and done() is not called. Else done() may be called before this returns,
  * and neither `call` nor `e` is touched after it. */

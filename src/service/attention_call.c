@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "service/attention_cost.h"
 #include "service/clock.h"
 
 /* An answer that is written where it was asked for: some ten microseconds. */
@@ -9,9 +10,6 @@
 
 /* Pairs of a query and a key of all heads, of what may be small. */
 #define SMALL_CELLS 4096.0
-
-/* What a request costs besides reading its body, as if it were bytes. */
-#define COST_OF_ANY 512
 
 struct attention_call *attention_call_of(struct job *job)
 {
@@ -259,7 +257,8 @@ bool attention_call_prepare(struct attention_call *call, struct call_context *co
                              .finished = call_finished,
                              .deadline_ns = call->complete_ns + context->timeout_ns,
                              .cancelled = &call->cancelled,
-                             .cost = call->body_length + COST_OF_ANY};
+                             .cost = attention_cost_of_body(call->body_length),
+                             .error = &call->error};
     return true;
 }
 
@@ -267,7 +266,7 @@ void attention_call_go_on(struct attention_call *call)
 {
     /* The answer has begun: it is late no more, only its client can be too slow. */
     call->job.deadline_ns = INT64_MAX;
-    call->job.cost = ANSWER_WINDOW;
+    call->job.cost = attention_cost(0, 0, ANSWER_WINDOW);
     /* As if no time had passed since the last window. */
     call->state->phase_start_ns =
         clock_now_ns() - (int64_t)(call->serialize_ms * (double)NS_PER_MS);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "codec/picture_text.h"
+#include "service/attention_cost.h"
 #include "service/clock.h"
 
 /* A task is worth handing to another worker from about 50 us on: that many
@@ -85,6 +86,11 @@ bool attention_call_decode(struct attention_call *call)
     return state->decoded;
 }
 
+static void predict_cost(struct attention_call *call, double flops)
+{
+    call->job.cost = attention_cost(call->body_length, flops, call->answer_bound);
+}
+
 static bool parse(struct attention_call *call, struct error *e)
 {
     struct call_state *state = call->state;
@@ -101,7 +107,10 @@ static bool parse(struct attention_call *call, struct error *e)
     call->tokens = work.longest;
     call->width = input_width(&state->request.input);
     call->heads = multi_head_result(state->layer)->H;
-    return call->form == ANSWER_TEXT || plan_answer(call, e);
+    if (call->form != ANSWER_TEXT && !plan_answer(call, e))
+        return false;
+    predict_cost(call, work.flops);
+    return true;
 }
 
 static void run_parse(struct job *job, size_t task, void *scratch)

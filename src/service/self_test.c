@@ -175,8 +175,7 @@ bool self_test_run(struct scheduler *s, size_t workers, struct error *e)
 
     struct self_test t = {.job = {.next = next_part,
                                   .finished = nothing_more,
-                                  .deadline_ns = clock_now_ns() + START_NS,
-                                  .cost = SHORT_JOB_COST},
+                                  .deadline_ns = clock_now_ns() + START_NS},
                           .workers = workers};
     pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);
