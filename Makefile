@@ -133,18 +133,18 @@ BENCHERS := $(addprefix $(BENCH)/,bench_attention bench_plain bench_peak bench_c
 bench: ## speed beside others, a table and a plot; ONLY=kernel,codec,service,growth,mixed PEERS=no YYJSON=DIR
 	@$(PACKAGES) build bench
 	@$(if $(filter no,$(PEERS)),,$(PACKAGES) peers || true)
-	@$(MAKE) --no-print-directory MODE=release build/attentiond $(BENCHERS) $(BENCH)/json_peers
+	@$(MAKE) -s --no-print-directory MODE=release build/attentiond $(BENCHERS) $(BENCH)/json_peers
 	@$(if $(filter no,$(PEERS)),,cd tests/bench && npm ci --silent --ignore-scripts || true)
 	@node tests/bench/bench.js $(if $(ONLY),--only '$(ONLY)')
 
 bench-check: ## the ratios that CI looks at, against tests/bench/recorded.json
-	@$(PACKAGES) build bench
-	@$(MAKE) --no-print-directory MODE=release build/attentiond $(BENCHERS)
+	@$(PACKAGES) build bench-check
+	@$(MAKE) -s --no-print-directory MODE=release build/attentiond $(BENCHERS)
 	@node tests/bench/check.js
 
 bench-record: ## measure what bench-check looks at and rewrite tests/bench/recorded.json
-	@$(PACKAGES) build bench
-	@$(MAKE) --no-print-directory MODE=release build/attentiond $(BENCHERS)
+	@$(PACKAGES) build bench-check
+	@$(MAKE) -s --no-print-directory MODE=release build/attentiond $(BENCHERS)
 	@node tests/bench/check.js --record
 
 container: ## build the image and run it as an operator would
