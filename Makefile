@@ -128,7 +128,8 @@ fuzz: ## libFuzzer (clang) on every decoder, each for FUZZ_SECONDS=10
 
 # Always the release build, whatever MODE says.
 BENCH    := build/release/tests/bench
-BENCHERS := $(addprefix $(BENCH)/,bench_attention bench_plain bench_peak bench_codec empty_server)
+BENCHERS := $(addprefix $(BENCH)/,bench_attention bench_plain bench_peak bench_codec \
+              bench_client empty_server)
 
 bench: ## speed beside others, a table and a plot; ONLY=kernel,codec,service,growth,mixed PEERS=no YYJSON=DIR
 	@$(PACKAGES) build bench

@@ -18,7 +18,8 @@ const shown = (command, args) =>
     .replaceAll(root, '')
     .replace(/\S*\/attentiond-bench-\w+\//g, '')
     .replace(/--shapes \S+/, '--shapes T,H,d')
-    .replace(/127\.0\.0\.1:\d+/, '127.0.0.1:PORT');
+    .replace(/127\.0\.0\.1:\d+/, '127.0.0.1:PORT')
+    .replace(/bench_client \d+ (\S+) \S+/, 'bench_client PORT $1 BODY');
 
 
 export async function run(command, args = [], more = {}) {

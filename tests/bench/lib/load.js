@@ -1,6 +1,6 @@
 // wrk against a server of ours, on the loopback, for bounded seconds. wrk is one thread
 // on the cores that the server works on, for every server alike.
-import { run } from './children.js';
+import { program, run } from './children.js';
 import { keep } from './bodies.js';
 
 const script = keep(
@@ -10,17 +10,15 @@ wrk.headers["Content-Type"] = "application/json"
 local file = io.open(os.getenv("BODY"), "rb")
 wrk.body = file:read("*a")
 file:close()
-done = function(summary, latency)
+done = function(summary)
   local e = summary.errors
-  io.write(string.format('\\nJSON {"requests":%d,"seconds":%f,"errors":%d,"min":%f,"p50":%f,"p99":%f}\\n',
-    summary.requests, summary.duration / 1e6, e.connect + e.read + e.write + e.status + e.timeout,
-    latency.min / 1e3, latency:percentile(50) / 1e3, latency:percentile(99) / 1e3))
+  io.write(string.format('\\nJSON {"requests":%d,"seconds":%f,"errors":%d}\\n',
+    summary.requests, summary.duration / 1e6, e.connect + e.read + e.write + e.status + e.timeout))
 end
 `
 );
 
-// {rate, min, p50, p99}: requests a second, milliseconds. An error of any kind throws. A
-// server that is so slow that fewer than 8 requests end in the time gets four times that.
+// {rate}: requests a second. An error of any kind throws. A server that is so slow that fewer than 8 requests end in the time gets four times that.
 export async function load(url, bodyFile, { connections = 8, seconds = 2, path = '/v1/attention' } = {}) {
   for (const time of [seconds, 4 * seconds]) {
     const args = ['-t1', `-c${connections}`, `-d${Math.max(1, Math.round(time))}s`, '--timeout', '30s'];
@@ -30,6 +28,13 @@ export async function load(url, bodyFile, { connections = 8, seconds = 2, path =
     if (told.requests >= 8 || (time > seconds && told.requests)) return { ...told, rate: told.requests / told.seconds };
   }
   throw new Error(`${url}: no answer in ${4 * seconds} s`);
+}
+
+// One client, and what its requests took, in milliseconds: {rate, min, p50, p99}.
+export async function latency(url, bodyFile, { seconds = 2, path = '/v1/attention' } = {}) {
+  const told = JSON.parse(await run(program('bench_client'), [new URL(url).port, path, bodyFile, String(seconds)]));
+  if (told.errors) throw new Error(`${url}: ${told.errors} of ${told.requests} requests failed`);
+  return { ...told, rate: told.requests / told.seconds };
 }
 
 // Each in turn, `rounds` times, so that what the machine does meanwhile hits all alike;

@@ -49,7 +49,7 @@ export class Report {
 }
 
 function shown(cell) {
-  if (cell === undefined || cell === null) return '-';
+  if (cell === undefined || Number.isNaN(cell)) return '-';
   if (typeof cell !== 'number') return String(cell);
   if (cell >= 100) return cell.toFixed(0);
   return cell.toPrecision(3);

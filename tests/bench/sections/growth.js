@@ -4,7 +4,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { body, matrix } from '../lib/bodies.js';
 import { fastest, kernel } from '../lib/kernels.js';
-import { load } from '../lib/load.js';
+import { latency } from '../lib/load.js';
 import { ort } from '../lib/peers.js';
 import { plot } from '../lib/plot.js';
 import { memoryMiB, ours, post } from '../lib/servers.js';
@@ -45,14 +45,14 @@ async function overHttp(T, maps, { seconds }) {
   const idle = memoryMiB(service, 'VmHWM', readFileSync);
   await post(service, JSON.stringify(content));
   const above = memoryMiB(service, 'VmHWM', readFileSync) - idle;
-  const { min } = await load(service.url, body('growth.json', content), { connections: 1, seconds: seconds / 2 });
+  const { min } = await latency(service.url, body('growth.json', content), { seconds: seconds / 4 });
   await service.stop();
   return { min, above };
 }
 
 // [value, how many times the one before], for each column.
 const withRatios = (rows, keys) =>
-  rows.map((row, n) => [row.T, ...keys.flatMap((key) => [row[key], row[key] / rows[n - 1]?.[key]])].map((x) => (Number.isNaN(x) ? undefined : x)));
+  rows.map((row, n) => [String(row.T), ...keys.flatMap((key) => [row[key], row[key] / rows[n - 1]?.[key]])]);
 
 function table(report, title, rows, keys, name) {
   report.table(title, ['T', ...keys.flatMap((key) => [name(key), 'x'])], withRatios(rows, keys));

@@ -2,7 +2,7 @@
 // many clients as there are workers keep every worker at T = 3072. The clients share the
 // cores with the workers.
 import { body, matrix } from '../lib/bodies.js';
-import { inTurn, load } from '../lib/load.js';
+import { inTurn, latency, load } from '../lib/load.js';
 import { ours } from '../lib/servers.js';
 import { median } from '../lib/statistics.js';
 
@@ -15,13 +15,14 @@ export default async function mixedSection(report, { rounds, seconds }) {
     'T 3072, map, base64': body('large_map.json', { sequences: matrix(3072, 64), tensor_format: 'base64' }),
   };
   const service = await ours(['--workers', String(clients)]);
-  const alone = () => load(service.url, small, { connections: 1, seconds });
+  const alone = () => latency(service.url, small, { seconds });
   const beside = (file) => async () => {
     const busy = load(service.url, file, { connections: clients, seconds: seconds + 2 });
     await new Promise((resolve) => setTimeout(resolve, 500)); // until they are at work
     const result = await alone();
     return { ...result, large: (await busy).rate };
   };
+  await latency(service.url, small, { seconds: 0.5 }); // warms it up
   const runs = await inTurn(rounds, {
     alone,
     ...Object.fromEntries(Object.entries(large).map(([name, file]) => [`beside ${name}`, beside(file)])),
