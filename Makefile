@@ -46,7 +46,7 @@ PROGRAMS := $(TESTS:%.c=$(BUILD)/%)
 FUZZERS  := $(patsubst %.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 
 .PHONY: all config demo test run install unit api openapi asan tsan layers format lint coverage \
-        fuzz bench-codec bench-http vectors mutation container clean help
+        fuzz bench bench-check bench-record vectors mutation container clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -92,9 +92,6 @@ asan tsan: ## all tests under AddressSanitizer+UBSan, or ThreadSanitizer
 	@$(MAKE) --no-print-directory unit MODE=$@
 	@$(MAKE) --no-print-directory api MODE=$@
 
-bench-kernel: build/release/tests/bench/bench_attention ## speed of the attention kernel beside OpenBLAS
-	$<
-
 vectors: $(BUILD)/tests/conformance/make_vectors ## rewrite the conformance vectors from the float64 reference
 	$(Q)$< >tests/conformance/vectors.json
 
@@ -129,11 +126,27 @@ fuzz: ## libFuzzer (clang) on every decoder, each for FUZZ_SECONDS=10
 	@$(MAKE) --no-print-directory MODE=fuzz CC=clang $(FUZZERS)
 	@tests/fuzz/run.sh $(or $(FUZZ_SECONDS),10) $(FUZZERS)
 
-bench-codec: build/release/tests/bench/bench_codec ## speed of reading and writing tensors beside jansson
-	@$<
+# Always the release build, whatever MODE says.
+BENCH    := build/release/tests/bench
+BENCHERS := $(addprefix $(BENCH)/,bench_attention bench_plain bench_peak bench_codec \
+              bench_client empty_server)
 
-bench-http: build/attentiond $(BUILD)/tests/bench/empty_server ## requests a second beside an empty answer
-	@tests/bench/bench_http.sh build/attentiond $(BUILD)/tests/bench/empty_server
+bench: ## speed beside others, a table and a plot; ONLY=kernel,codec,service,growth,mixed PEERS=no YYJSON=DIR
+	@$(PACKAGES) build bench
+	@$(if $(filter no,$(PEERS)),,$(PACKAGES) peers || true)
+	@$(MAKE) -s --no-print-directory MODE=release build/attentiond $(BENCHERS) $(BENCH)/json_peers
+	@$(if $(filter no,$(PEERS)),,cd tests/bench && npm ci --silent --ignore-scripts || true)
+	@node tests/bench/bench.js $(if $(ONLY),--only '$(ONLY)')
+
+bench-check: ## the ratios that CI looks at, against tests/bench/recorded.json
+	@$(PACKAGES) build bench-check
+	@$(MAKE) -s --no-print-directory MODE=release build/attentiond $(BENCHERS)
+	@node tests/bench/check.js
+
+bench-record: ## measure what bench-check looks at and rewrite tests/bench/recorded.json
+	@$(PACKAGES) build bench-check
+	@$(MAKE) -s --no-print-directory MODE=release build/attentiond $(BENCHERS)
+	@node tests/bench/check.js --record
 
 container: ## build the image and run it as an operator would
 	@$(PACKAGES) demo container
@@ -163,6 +176,19 @@ $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/libattentiond.a
 
 $(BUILD)/tests/bench/bench_attention: $(BUILD)/tests/bench/bench_attention_shapes.o
 
+# Other people's JSON: simdjson when it is installed, yyjson when YYJSON names the folder
+# that has its two files. Made anew each time, as neither is tracked.
+SIMDJSON := $(shell pkg-config --exists simdjson 2>/dev/null && echo 1)
+.PHONY: $(BENCH)/json_peers
+$(BENCH)/json_peers:
+	@mkdir -p $(@D)
+	@echo "  CXX   $@"
+	$(if $(YYJSON),$(Q)$(CC) -O2 -c -o $@.yyjson.o $(YYJSON)/yyjson.c)
+	$(Q)$(CXX) -std=c++17 -O2 -Wall -Wextra $(if $(YYJSON),-DWITH_YYJSON -I$(YYJSON)) \
+	    $(if $(SIMDJSON),-DWITH_SIMDJSON $(shell pkg-config --cflags simdjson 2>/dev/null)) \
+	    -o $@ tests/bench/json_peers.cpp $(if $(YYJSON),$@.yyjson.o) \
+	    $(if $(SIMDJSON),$(shell pkg-config --libs simdjson 2>/dev/null))
+
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(SUPPORT) $(BUILD)/libattentiond.a
 	@echo "  LD    $@"
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) $(CHECK_LIBS)
@@ -176,5 +202,8 @@ $(BUILD)/%.o: %.c Makefile
 
 # The vector loops: unrolled into registers, a product and a sum in one instruction.
 $(BUILD)/src/core/vector_%.o: CFLAGS += $(if $(filter release,$(MODE)),-O3) -ffp-contract=fast
+
+# Its chains must stay in registers.
+$(BUILD)/tests/bench/bench_peak.o: CFLAGS += -O3 -ffp-contract=fast
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

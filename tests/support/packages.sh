@@ -13,6 +13,7 @@ need() { # package, then a command that succeeds when it is not needed
     "$@" >/dev/null 2>&1 || missing="$missing $package"
 }
 tool() { need "$2" command -v "$1"; }
+python() { need "python3-$1" /usr/bin/python3 -c "import $1"; }
 library() { need "$2" pkg-config --exists "$1"; }
 
 group() {
@@ -46,6 +47,21 @@ group() {
         tool promtool prometheus
         tool haproxy haproxy
         ;;
+    bench-check)
+        tool wrk wrk
+        tool node nodejs
+        ;;
+    bench)
+        group bench-check
+        tool npm npm
+        tool c++ g++
+        library simdjson libsimdjson-dev
+        ;;
+    peers) # what attentiond is put beside; large
+        python torch
+        python fastapi
+        python uvicorn
+        ;;
     container)
         tool podman podman
         tool buildah buildah
@@ -57,7 +73,7 @@ group() {
         need containernetworking-plugins test -d /usr/lib/cni
         ;;
     *)
-        echo "packages.sh: no group $1 (build demo test lint container)" >&2
+        echo "packages.sh: no group $1 (build demo test lint bench-check bench peers container)" >&2
         exit 2
         ;;
     esac

@@ -1,0 +1,20 @@
+// What is to be reached, as ratios within one run: `least`, or below `most`.
+export const goals = [
+  { name: 'full', text: 'attention, no map, 1 thread: ONNX Runtime MultiHeadAttention / ours', least: 1.2, unit: ' x' },
+  { name: 'causal', text: "causal: ONNX Runtime's better operator / ours", least: 2.5, unit: ' x' },
+  { name: 'map', text: 'with the map: ONNX Runtime Attention with weights / ours', least: 1.5, unit: ' x' },
+  { name: 'peak', text: 'share of the multiply-add peak, T >= 512', least: 85, unit: ' %' },
+  { name: 'workers', text: '2 workers on one large request / 1 worker', least: 1.85, unit: ' x' },
+  { name: 'window', text: 'window 128 in T = 8192: full / window', least: 12, unit: ' x' },
+  { name: 'memory', text: 'T = 8192, one head, no map: memory above idle', most: 120, unit: ' MiB' },
+  { name: 'read', text: 'JSON tensor read: jansson / ours', least: 15, unit: ' x' },
+  { name: 'written', text: 'JSON tensor written: jansson / ours', least: 12, unit: ' x' },
+  { name: 'read-yyjson', text: 'JSON tensor read: yyjson / ours', least: 1, unit: ' x' },
+  { name: 'written-yyjson', text: 'JSON tensor written: yyjson / ours', least: 1.5, unit: ' x' },
+  { name: 'job-ort', text: 'whole job, T = 128: ours / Node + ONNX Runtime', least: 15, unit: ' x' },
+  { name: 'job-torch', text: 'whole job, T = 128: ours / FastAPI + PyTorch', least: 90, unit: ' x' },
+  { name: 'tiny-ort', text: 'whole job, T = 3: ours / Node + ONNX Runtime', least: 4, unit: ' x' },
+  { name: 'tiny-empty', text: 'whole job, T = 3: share of an empty libmicrohttpd POST', least: 80, unit: ' %' },
+  { name: 'base64', text: 'T = 512, base64 / JSON', least: 10, unit: ' x' },
+  { name: 'mixed', text: 'p99 of T = 16 beside T = 3072 on every worker / alone', most: 5, unit: ' x' },
+];
