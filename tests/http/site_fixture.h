@@ -19,13 +19,15 @@
 #include "support/test.h"
 
 /* In the place of the real pool: one worker that answers {"bytes": N} with the length
- * of the body. */
+ * of the body, in one window or, each time the same, in several. */
 struct attention_service {
     _Atomic bool hold;   /* keeps calls, unless their client leaves */
     _Atomic bool full;   /* refuses calls */
     _Atomic bool closed; /* stops what it keeps */
     _Atomic bool ended;
-    _Atomic size_t taken; /* calls accepted so far */
+    _Atomic size_t taken;   /* calls accepted so far */
+    _Atomic size_t windows; /* of each answer, where it is more than one */
+    _Atomic size_t again;   /* windows after the first that were asked for */
     _Atomic size_t cancelled;
     pthread_mutex_t lock; /* guards what follows */
     struct attention_call *waiting[256];
@@ -73,6 +75,7 @@ static void give_back(struct attention_service *pool, struct attention_call *cal
             (size_t)snprintf(text, 64, "{\"bytes\": %zu}", call->body_length);
         *call->pieces = (struct iovec){text, call->answer_bytes};
         call->piece_count = 1;
+        call->more = ++call->answer_bound < atomic_load(&pool->windows);
     }
     call->done(call);
 }
@@ -137,6 +140,15 @@ bool attention_service_submit(struct attention_service *pool,
     pool->waiting[pool->count++] = call;
     pthread_mutex_unlock(&pool->lock);
     return true;
+}
+
+void attention_service_go_on(struct attention_service *pool,
+                             struct attention_call *call)
+{
+    pthread_mutex_lock(&pool->lock);
+    pool->waiting[pool->count++] = call;
+    pthread_mutex_unlock(&pool->lock);
+    atomic_fetch_add(&pool->again, 1);
 }
 
 unsigned attention_service_retry_after(struct attention_service *pool)
