@@ -118,7 +118,7 @@ test('a full queue refuses at once and says when to come back', async (t) => {
 });
 
 test('clients that leave are noticed, and their work is dropped', async (t) => {
-  const service = await start(['--workers', '1']);
+  const service = await start(['--workers', '1', '--queue-wait', '1min']);
   const body = heavyRequest(sanitized ? 1 / 20 : 1);
   const leave = Array.from({ length: 6 }, () => postAndLeave(service, body));
   await until('they wait', async () =>

@@ -1,12 +1,10 @@
 // Predicted work: who is let in, and who goes first.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import http from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { attention, compute, connections, fetchAnswer, get } from './support/client.js';
+import { attention, compute, connections, crowd, fetchAnswer, get } from './support/client.js';
 import { generator, heavyRequest, toBase64 } from './support/numbers.js';
 import { sanitized, start, until } from './support/service.js';
 
@@ -89,50 +87,16 @@ test('queue_work is 2e12 for each worker, and the gauge shows what is under way'
 
 // Milliseconds of `count` requests, one after another on one connection.
 async function latencies(service, body, count) {
-  const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
-  const once = () =>
-    new Promise((resolve, reject) => {
-      const begun = process.hrtime.bigint();
-      const message = http.request(
-        `${service.url}/v1/attention`,
-        { agent, method: 'POST', headers: { 'Content-Type': 'application/json' } },
-        (response) => {
-          response.resume();
-          response.on('end', () =>
-            response.statusCode === 200
-              ? resolve(Number(process.hrtime.bigint() - begun) / 1e6)
-              : reject(new Error(`status ${response.statusCode}`)),
-          );
-        },
-      );
-      message.on('error', reject);
-      message.end(body);
-    });
+  const agent = connections(1);
   const all = [];
-  for (let i = 0; i < count; i++) all.push(await once());
+  for (let i = 0; i < count; i++) {
+    const { status, ms } = await fetchAnswer(service, agent, 'POST', '/v1/attention', body);
+    assert.equal(status, 200);
+    all.push(ms);
+  }
   agent.destroy();
   all.sort((a, b) => a - b);
   return { p50: all[count >> 1], p99: all[Math.floor(count * 0.99)] };
-}
-
-// Posts a file over and over, in a process of its own.
-function crowd(service, path, clients) {
-  let going = true;
-  const children = new Set();
-  const client = async () => {
-    while (going) {
-      const child = spawn('curl', ['-s', '-o', '/dev/null', '--json', `@${path}`, `${service.url}/v1/attention`]);
-      children.add(child);
-      await new Promise((resolve) => child.on('close', resolve));
-      children.delete(child);
-    }
-  };
-  const all = Array.from({ length: clients }, client);
-  return async () => {
-    going = false;
-    children.forEach((child) => child.kill());
-    await Promise.all(all);
-  };
 }
 
 test('small requests pass large ones that keep every worker busy', async (t) => {

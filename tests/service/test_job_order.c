@@ -85,7 +85,7 @@ START_TEST(who_has_stood_longest_is_passed_a_bounded_number_of_times)
     struct job_order o;
     job_order_init(&o);
     for (size_t i = 0; i < LARGE; i++) {
-        large[i].counted = 1000000000 << i;
+        large[i].counted = (uint64_t)1000000000 << i;
         job_order_push(&o, LINE_WAITING, &large[i]);
     }
     bool stands = false; /* there is always a small one */

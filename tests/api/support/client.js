@@ -97,10 +97,33 @@ export function postAndLeave(service, body) {
   return () => message.destroy();
 }
 
-// For many requests at once, where a process for each would be the bottleneck.
+// Posts a file over and over, in `clients` processes besides this one, until the function
+// that is returned was called. Nobody looks at the answers.
+export function crowd(service, file, clients) {
+  let going = true;
+  const children = new Set();
+  const client = async () => {
+    while (going) {
+      const child = spawn('curl', ['-s', '-o', '/dev/null', '--json', `@${file}`, `${service.url}/v1/attention`]);
+      children.add(child);
+      await new Promise((resolve) => child.on('close', resolve));
+      children.delete(child);
+    }
+  };
+  const all = Array.from({ length: clients }, client);
+  return async () => {
+    going = false;
+    children.forEach((child) => child.kill());
+    await Promise.all(all);
+  };
+}
+
+// For many requests at once, where a process for each would be the bottleneck. `ms` of an
+// answer is how long it took to come.
 export function fetchAnswer(service, agent, method, path, body) {
   return new Promise((resolve, reject) => {
     const headers = body === undefined ? {} : { 'Content-Type': 'application/json' };
+    const begun = process.hrtime.bigint();
     const message = http.request(
       { host: '127.0.0.1', port: service.port, agent, method, path, headers },
       (response) => {
@@ -110,6 +133,7 @@ export function fetchAnswer(service, agent, method, path, body) {
         response.on('end', () => {
           const { statusCode: status, headers: head } = response;
           const answer = { method, path, sent: body, status, headers: head };
+          answer.ms = Number(process.hrtime.bigint() - begun) / 1e6;
           answer.body = Buffer.concat(chunks);
           try {
             resolve(finish(answer));
