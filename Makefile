@@ -129,8 +129,22 @@ fuzz: ## libFuzzer (clang) on every decoder, each for FUZZ_SECONDS=10
 	@$(MAKE) --no-print-directory MODE=fuzz CC=clang $(FUZZERS)
 	@tests/fuzz/run.sh $(or $(FUZZ_SECONDS),10) $(FUZZERS)
 
-bench-codec: build/release/tests/bench/bench_codec ## speed of reading and writing tensors beside jansson
-	@$<
+# Beside jansson, which is there, stand those peers that are installed.
+PEERS := $(if $(shell pkg-config --exists simdjson && command -v g++),simdjson) \
+         $(if $(shell pkg-config --exists yyjson 2>/dev/null && echo yes),yyjson)
+
+bench-codec: build/release/tests/bench/bench_codec $(patsubst %,build/release/tests/bench/peer_%,$(PEERS)) ## speed of reading and writing tensors beside jansson
+	@$< $(ARGS)
+
+build/release/tests/bench/peer_simdjson: tests/bench/peer_simdjson.cpp tests/bench/peer.h
+	@mkdir -p $(@D)
+	@echo "  CXX   $@"
+	$(Q)g++ -O3 -std=c++17 -Itests $(shell pkg-config --cflags simdjson) -o $@ $< $(shell pkg-config --libs simdjson)
+
+build/release/tests/bench/peer_yyjson: tests/bench/peer_yyjson.c tests/bench/peer.h
+	@mkdir -p $(@D)
+	@echo "  CC    $@"
+	$(Q)$(CC) -O3 -std=c11 -D_GNU_SOURCE -Itests $(shell pkg-config --cflags yyjson) -o $@ $< $(shell pkg-config --libs yyjson)
 
 bench-http: build/attentiond $(BUILD)/tests/bench/empty_server ## requests a second beside an empty answer
 	@tests/bench/bench_http.sh build/attentiond $(BUILD)/tests/bench/empty_server
