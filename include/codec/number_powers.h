@@ -9,7 +9,7 @@ __extension__ typedef unsigned __int128 uint128; /* gcc and clang, 64-bit machin
 
 enum {
     POWER_LEAST = -64, /* 2^64 times the power before it rounds to 0 in float32 */
-    POWER_MOST = 45    /* the smallest float32, 2^-149, has its first digit at 1e-45 */
+    POWER_MOST = 46    /* nine digits of the smallest normal float32, 1.2e-38 */
 };
 
 /* 10^e = number_powers[e - POWER_LEAST] * 2^(floor(log2 10^e) - 63), the

@@ -6,6 +6,7 @@
 
 #include "codec/json_string.h"
 #include "codec/number.h"
+#include "codec/number_kernels.h"
 
 void json_reader_init(struct json_reader *r, const char *text, size_t length,
                       struct arena *arena)
@@ -249,18 +250,27 @@ bool json_reader_member(struct json_reader *r, struct json_members *m,
     return true;
 }
 
+static bool one_more_float(struct json_reader *r, float *out)
+{
+    const char *p = after_blanks(r->at, r->end);
+    if (p == r->end || *p != ',')
+        return false;
+    p = after_blanks(p + 1, r->end);
+    if (number_read_float(&p, r->end, out) != NUMBER_OK)
+        return false;
+    r->at = p;
+    return true;
+}
+
 size_t json_reader_more_floats(struct json_reader *r, float *out, size_t room)
 {
-    const char *end = r->end;
+    const struct number_kernels *kernels = number_kernels_choice(0);
     size_t count = 0;
-    for (; count < room; count++) {
-        const char *p = after_blanks(r->at, end);
-        if (p == end || *p != ',')
+    while (count < room) {
+        count += kernels->read(r->begin, &r->at, r->end, out + count, room - count);
+        if (count == room || !one_more_float(r, &out[count]))
             break;
-        p = after_blanks(p + 1, end);
-        if (number_read_float(&p, end, &out[count]) != NUMBER_OK)
-            break;
-        r->at = p;
+        count++;
     }
     return count;
 }

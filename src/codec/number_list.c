@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "codec/number.h"
+#include "codec/number_kernels.h"
 
 static const char infinity[] = "\"Infinity\"", minus_infinity[] = "\"-Infinity\"",
                   not_a_number[] = "\"NaN\"";
@@ -11,50 +12,32 @@ _Static_assert(sizeof minus_infinity <= NUMBER_MAX_BYTES &&
                    NUMBER_MAX_BYTES + 1 <= NUMBER_LIST_EACH,
                "the bound counts a word as a number");
 
-/* The writers are the hot loops of an answer: one test a row, none a number. Each
- * leaves a comma behind its last number, which its caller takes back. */
-
-static char *write_shortest(const float *x, size_t count, char *out)
+static char *write_finite(float x, unsigned digits, char *out)
 {
-    for (size_t i = 0; i < count; i++) {
-        out += number_write(x[i], out);
-        *out++ = ',';
-    }
-    return out;
+    return out + (digits ? number_write_digits(x, digits, out) : number_write(x, out));
 }
 
-static char *write_digits(const float *x, size_t count, unsigned digits, char *out)
+static char *write_word(float x, char *out)
 {
-    for (size_t i = 0; i < count; i++) {
-        out += number_write_digits(x[i], digits, out);
-        *out++ = ',';
-    }
-    return out;
+    return stpcpy(out, isnan(x) ? not_a_number : x > 0 ? infinity : minus_infinity);
 }
+
+static char *write_any(float x, unsigned digits, char *out)
+{
+    return isfinite(x) ? write_finite(x, digits, out) : write_word(x, out);
+}
+
+/* The kernels leave a comma behind the last number, too. */
 
 char *number_list_write(const float *x, size_t count, unsigned digits, char *out)
 {
-    return (digits ? write_digits(x, count, digits, out)
-                   : write_shortest(x, count, out)) -
-           1;
-}
-
-static size_t write_word(float x, char *out)
-{
-    const char *word = isnan(x) ? not_a_number : x > 0 ? infinity : minus_infinity;
-    return (size_t)(stpcpy(out, word) - out);
+    return number_kernels_choice(0)->write(x, count, digits, write_finite, out) - 1;
 }
 
 char *number_list_write_extended(const float *x, size_t count, unsigned digits,
                                  char *out)
 {
-    for (size_t i = 0; i < count; i++) {
-        out += !isfinite(x[i]) ? write_word(x[i], out)
-               : digits        ? number_write_digits(x[i], digits, out)
-                               : number_write(x[i], out);
-        *out++ = ',';
-    }
-    return out - 1;
+    return number_kernels_choice(0)->write(x, count, digits, write_any, out) - 1;
 }
 
 static size_t write_integer(int32_t x, char *out)
