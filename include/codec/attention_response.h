@@ -49,8 +49,9 @@ MUST_USE struct attention_response *attention_response_plan(
 /* Pieces, the last one (which holds the timing) included. */
 size_t attention_response_pieces(const struct attention_response *r);
 
-/* Most bytes that piece can take. */
+/* Most bytes that piece can take; and all of them together. */
 size_t attention_response_bound(const struct attention_response *r, size_t piece);
+size_t attention_response_most(const struct attention_response *r);
 
 /* Writes any piece but the last; returns its length. Thread-safe for different
  * pieces. */

@@ -12,7 +12,7 @@ struct info {
     const char *simd; /* the path the kernel takes on this CPU */
 
     struct attention_limits attention;
-    size_t header_limit, body_limit, connection_limit, queue_depth;
+    size_t header_limit, body_limit, connection_limit, queue_depth, queue_work;
     double timeout_ms, queue_wait_ms, header_timeout_ms, body_timeout_ms,
         idle_timeout_ms;
     size_t workers, http_threads;

@@ -17,10 +17,6 @@ struct key_span {
     size_t key, column, width;
 };
 
-struct bounds {
-    size_t from, to; /* to: one beyond; not below from */
-};
-
 /* The arrays are parts of the tile's scratch. */
 struct block {
     const struct attention *a;

@@ -21,6 +21,13 @@ MUST_USE bool attention_limits_check_past(const struct attention_input *input,
                                           const struct attention_limits *limits,
                                           struct error *e);
 
+/* The joined values of all heads, H dv numbers a token: more than a row of values has
+ * where heads are grouped. */
+MUST_USE bool attention_limits_check_joined(const struct attention_input *input,
+                                            const struct attention_shape *shape,
+                                            const struct attention_limits *limits,
+                                            struct error *e);
+
 /* The numbers of all attention maps together. */
 MUST_USE bool attention_limits_check_maps(const struct attention_input *input,
                                           const struct attention_shape *shape,

@@ -15,6 +15,10 @@
  * one thread, before any other function that multiplies. */
 MUST_USE bool blas_init(struct error *e);
 
+/* One product on the calling thread, large enough for OpenBLAS to take the memory that
+ * it keeps for a thread. */
+void blas_warm_up(void);
+
 /* Writes the library, its version and the processor its kernels are for, such as
  * "OpenBLAS 0.3.21 Haswell", cut to `size` bytes with the final zero. */
 void blas_description(char *text, size_t size);

@@ -3,13 +3,19 @@
  * Query i stands at position p = i + offset among the keys 0 .. S - 1. Ranges of a row
  * are merged, so they ascend and do not touch. Each function allocates the pattern in
  * `arena` and returns NULL with `e` set when that is spent (ERROR_OUT_OF_MEMORY), or
- * (ERROR_INVALID_INPUT, at "/method/...") when a parameter does not fit T and S. */
+ * (ERROR_INVALID_INPUT, at "/method/...") when a parameter does not fit T and S, or
+ * (ERROR_TOO_LARGE) when the pattern has more ranges than are allowed. The time grows
+ * with T, S and the ranges. */
 #ifndef CORE_KEY_PATTERNS_H
 #define CORE_KEY_PATTERNS_H
 
 #include "base/arena.h"
 #include "core/attention.h"
 #include "core/attention_input.h"
+
+/* A pattern is planned in one go, which nothing can stop: some milliseconds, by these
+ * ceilings on the ranges of all rows and on the random blocks that are drawn. */
+enum { KEY_PATTERN_MOST_RANGES = 1 << 22, KEY_PATTERN_MOST_PICKS = 1 << 20 };
 
 /* Child et al., "Generating long sequences with sparse transformers" (2019). Queries
  * and keys are cut into blocks of `block` from the first one on; the last may be

@@ -4,12 +4,12 @@
  * heads after Ainslie et al., "GQA" (2023). What is computed is written down in
  * attention.h; here it is validated once and planned:
  *
- *     project    Q, K, V = X wq + bq, C wk + bk, C wv + bv     a block of rows each
+ *     project    Q, K, V = X wq + bq, C wk + bk, C wv + bv     rows by columns each
  *     join       Q and K turned by rope, K and V put           a block of rows each
  *                behind those of the past
  *     pack       keys laid out for the kernel                  a key head each
  *     attend     scores, softmax, weights V                    tiles
- *     output     heads joined, wo + bo                         a block of rows each
+ *     output     heads joined, wo + bo                         rows by columns each
  *     summarise  statistics added up, the error of a method    a head each
  *
  * Tasks of one step share nothing and may run in any order on any thread; a

@@ -19,25 +19,20 @@ enum step {
     STEPS
 };
 
-/* One of Q, K and V on its way to the kernel. Without blocks the input, or what was
- * there before, is used in place. */
-struct side_plan {
-    struct projection projection;
-    struct joining joining;
-};
-
-/* A problem, who solves it, and what becomes of its output. */
+/* A problem and who solves it. */
 struct problem_plan {
     const struct attention_kernel *kernel; /* NULL: there is no such problem */
     struct attention attention;
     void *packed;
-    struct projection output; /* no blocks: the attention's output is the answer */
-    const float *answer;
+    const float *answer; /* the attention's output, or what is projected of it */
 };
 
 struct sequence_plan {
-    struct side_plan query, key, value;
+    /* Q, K and V on their way from the projection to the kernel. Without blocks what
+     * was there before is used in place. */
+    struct joining query, key, value;
     struct problem_plan asked, exact; /* exact: what the answer is compared with */
+    size_t width;                     /* numbers of a token in both answers */
 
     /* What the last step fills; the two arrays are NULL where they were not asked for.
      */
@@ -45,11 +40,16 @@ struct sequence_plan {
     struct head_statistics *statistics; /* [H] */
     float *received;                    /* [H][S] */
 
-    /* Tasks of each step in this sequence and all before it. */
+    /* Tasks of each step in this sequence and all before it; of the two that project,
+     * which all sequences do together, none. */
     size_t tasks_until[STEPS];
 };
 
+/* What is projected, of all sequences; not all of it in every request. */
+enum projected { QUERIES, KEYS, VALUES, OUTPUTS, EXACT_OUTPUTS, PROJECTIONS };
+
 struct multi_head {
+    struct projection projection[PROJECTIONS];
     struct sequence_plan *sequence; /* [B] */
     size_t scratch_bytes;
     struct multi_head_result result;
@@ -84,7 +84,7 @@ MUST_USE bool multi_head_plan_sides(struct planner *p, size_t b,
 MUST_USE bool multi_head_plan_problems(struct planner *p, size_t b,
                                        struct sequence_plan *s, struct error *e);
 
-/* Of one of the steps pack, attend and output. */
+/* Of one of the steps pack and attend. */
 size_t multi_head_problem_tasks(const struct problem_plan *problem, enum step step);
 
 /* Statistics of one head, or behind the last head, when it is asked for, the distance

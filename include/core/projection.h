@@ -2,37 +2,48 @@
  *
  *     out[h,i,c] = sum_k x[i,k] w[k, h width + c] + bias[h width + c]
  *
- * One of Q, K and V of one sequence or, with a single head, its output. It is cut
- * into blocks of rows that share nothing and may run in any order on any thread.
- * The bits of a row depend on how many rows OpenBLAS multiplies at once, so the
- * cut depends on `rows` alone: the same sequence gives the same bytes whatever
- * else is in the batch. */
+ * One of Q, K and V of all sequences of a batch or, with a single head, their
+ * output. The rows of all sequences are one matrix, so that what is done once for the
+ * weights is done once, and short sequences fill register tiles together. It is cut
+ * into blocks, rows by columns, that share nothing and may run in any order on any
+ * thread. Products are by the register tiles of vector_kernels.h, in which no row
+ * depends on another: the bits of a row are the same whatever else is in the batch and
+ * however it is cut. */
 #ifndef CORE_PROJECTION_H
 #define CORE_PROJECTION_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-struct projection {
-    size_t rows, in, heads, width; /* each at least 1 */
-    const float *x;                /* [rows][in] */
-    const float *w;    /* [in][heads width]; NULL: in = heads width, x is only split */
-    const float *bias; /* [heads width], or NULL */
-    float *out;        /* [heads][rows][width]; NULL: nothing to do, no blocks */
+/* The rows of one sequence. */
+struct projection_rows {
+    size_t count;   /* at least 1 */
+    const float *x; /* [count][in] */
+    float *out;     /* [heads][count][width] */
+    size_t until;   /* rows of this sequence and of all before it */
 };
 
-/* A product so small that it is multiplied by plain loops: calling OpenBLAS would cost
- * more, and needs a buffer of its own for each thread that calls at the same time. */
-bool projection_is_small(const struct projection *p);
+struct projection {
+    size_t in, heads, width; /* each at least 1 */
+    const float *w;    /* [in][heads width]; NULL: in = heads width, x is only split */
+    const float *bias; /* [heads width], or NULL */
+    size_t count;      /* sequences; 0: nothing to do, no blocks */
+    struct projection_rows *rows; /* [count] */
+};
+
+/* Adds a sequence behind the others; there is room for it. */
+void projection_add(struct projection *p, size_t count, const float *x, float *out);
 
 size_t projection_blocks(const struct projection *p);
 
 /* Bytes of scratch one running block needs, aligned to 64; may be 0. */
 size_t projection_scratch_bytes(const struct projection *p);
 
-/* Computes one block. False when a number of it left float32's range. Needs
- * blas_init() to have been called. */
+/* Computes one block. False when a number of it left float32's range. */
 bool projection_run(const struct projection *p, size_t block, void *scratch);
+
+/* Floating-point operations of all blocks; a multiply-add counts two. */
+double projection_flops(const struct projection *p);
 
 /* The whole of it with sums in float64: slow and obvious, what projection_run() is
  * tested against. */

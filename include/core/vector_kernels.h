@@ -25,6 +25,10 @@ static inline size_t vector_padded(size_t n)
     return (n + VECTOR_PAD - 1) / VECTOR_PAD * VECTOR_PAD;
 }
 
+struct bounds {
+    size_t from, to; /* to: one beyond; not below from */
+};
+
 /* c[6][width] = factor a[6][depth] b[depth][width], or added to what c holds. */
 struct tile_product {
     const float *a; /* row i at a + i a_stride */
@@ -45,6 +49,14 @@ struct vector_kernels {
     const char *name;
 
     void (*multiply)(const struct tile_product *p);
+
+    /* to[i][c] = from[i][c], and 0 up to to_stride, which is padded; returns the
+     * largest magnitude, a NaN if there is one. */
+    float (*pack_rows)(float *to, size_t to_stride, const float *from,
+                       size_t from_stride, size_t rows, size_t columns);
+    /* to[c][i] = from[i][c], and 0 up to to_stride. At least one row. */
+    void (*pack_columns)(float *to, size_t to_stride, const float *from,
+                         size_t from_stride, size_t rows, size_t columns);
 
     /* In all of these a score of -INFINITY that counts becomes a NaN: it may be a sum
      * that left float32's range on its way, and must be seen to have done so. */
@@ -67,8 +79,6 @@ struct vector_kernels {
 
     /* Largest of n padded numbers; -INFINITY for none. NaNs are passed over. */
     float (*maximum)(const float *x, size_t n);
-    /* And the least; INFINITY for none. */
-    float (*extremes)(const float *x, size_t n, float *least);
 
     /* x[j] = exp(x[j] - max) 2^-shrink; returns their sum. n padded; max finite and
      * no x above it; shrink from 0 to 24. The relative error of one is at most
@@ -77,8 +87,22 @@ struct vector_kernels {
      * need not exist, are brought near. */
     float (*exponentials)(float *x, size_t n, float max, int shrink, const float *next);
 
+    /* Up to TILE_ROWS rows at once, row i of n padded numbers at x + i stride. The
+     * largest and the least of those of row i in [kept[i].from, kept[i].to), which end
+     * at n; the others become -INFINITY. -INFINITY and INFINITY for none; NaNs are
+     * passed over. */
+    void (*bound_rows)(float *x, size_t stride, size_t rows, size_t n,
+                       const struct bounds *kept, float *largest, float *least);
+    /* As exponentials(), with a maximum and a sum for each row. */
+    void (*exponential_rows)(float *x, size_t stride, size_t rows, size_t n,
+                             const float *max, int shrink, float *sum);
+
     /* to[j] = factor from[j]; returns whether all are finite. Any n. */
     bool (*scale)(float *to, const float *from, size_t n, float factor);
+    /* The same for rows of n numbers, row i by factor[i]; where that is 0, row i
+     * becomes 0, whatever `from` is. */
+    bool (*scale_rows)(float *to, size_t to_stride, const float *from,
+                       size_t from_stride, size_t rows, size_t n, const float *factor);
     /* to[j] += factor from[j]. Any n. */
     void (*add_scaled)(float *to, const float *from, size_t n, float factor);
 };

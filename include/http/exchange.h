@@ -16,6 +16,7 @@
 #include "http/request_id.h"
 #include "http/routes.h"
 #include "http/site.h"
+#include "http/stream.h"
 
 struct watch;
 
@@ -67,7 +68,9 @@ struct request {
     unsigned status; /* 0: not answered */
     enum error_code error;
     size_t answer_bytes;
+    double serialize_ms; /* of what has come back from the service so far; -1: none */
     int64_t unix_ms, answered_ns;
+    struct stream stream; /* of an answer that is sent while it is written */
 
     struct attention_call call; /* its id is the request's id on every route */
 };
@@ -81,6 +84,10 @@ struct exchange {
 
     _Atomic int phase;
     _Atomic int64_t deadline_ns; /* of PHASE_IDLE, _HEAD, _BODY and _ANSWERING */
+
+    /* The connection, and the pool while it writes on for an answer that is being sent:
+     * whoever is last frees it. */
+    _Atomic int holders;
 
     struct exchange *previous, *next; /* the watch's list, under its lock */
     unsigned ends_seen; /* the watch's: looks that found the client's FIN */
@@ -103,6 +110,9 @@ void exchange_end(void *front, struct MHD_Connection *connection, void **context
  * its socket is shut, nothing can be answered. */
 MUST_USE bool exchange_enter(struct exchange *x, enum exchange_phase from,
                              enum exchange_phase to);
+
+void exchange_hold(struct exchange *x);
+void exchange_release(struct exchange *x);
 
 static inline struct site *exchange_site(const struct exchange *x)
 {

@@ -4,6 +4,9 @@
  *     compute  a stage for each step of the layer that has tasks
  *     write    the pieces of the answer, or the picture; the last piece ends it
  *
+ * A large answer is written a window at a time (answer_windows.h): after each the call
+ * is given back, and comes again for the next.
+ *
  * Small tasks are joined into groups that are worth handing over; the numbers do
  * not depend on the groups. The arena is touched by the worker that has the job
  * alone, so its room is taken while parsing. */
@@ -15,6 +18,7 @@
 #include "codec/attention_request.h"
 #include "codec/attention_response.h"
 #include "core/multi_head.h"
+#include "service/answer_windows.h"
 #include "service/attention_service.h"
 
 /* What all calls of a service share; outlives them. */
@@ -33,6 +37,9 @@ MUST_USE bool attention_call_prepare(struct attention_call *call,
  * it all. False: it is to be submitted; what was done so far is kept. */
 MUST_USE bool attention_call_run_small(struct attention_call *call);
 
+/* Makes a call that was given back with `more` a job again. */
+void attention_call_go_on(struct attention_call *call);
+
 /* The way itself: attention_call.c decides what comes next, attention_stages.c does
  * it. */
 
@@ -49,7 +56,9 @@ struct call_state {
     struct attention_request request;
     struct multi_head *layer;            /* NULL: not planned yet */
     struct attention_response *response; /* NULL: a picture is drawn */
+    struct answer_windows windows;       /* of the response */
     size_t step;                         /* of the layer: the next one */
+    enum call_phase counted;             /* phases before it are in the metrics */
 
     size_t units;       /* what this stage is made of, before grouping */
     size_t failed_unit; /* the first that failed, while call->error is set */

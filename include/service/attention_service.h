@@ -36,6 +36,8 @@ struct attention_call {
     struct error error;   /* ERROR_NONE: the answer is in `pieces` */
     struct iovec *pieces; /* in the arena, in order */
     size_t piece_count, answer_bytes;
+    bool more;           /* what `pieces` holds is not all: attention_service_go_on() */
+    size_t answer_bound; /* bytes of the whole answer at most */
     double parse_ms, queue_ms, compute_ms, serialize_ms; /* -1: not reached */
     size_t batch, tokens, width, heads;
 
@@ -49,6 +51,7 @@ struct attention_service;
 struct attention_service_options {
     size_t workers, queue_depth;
     int64_t queue_wait_ns, timeout_ns;
+    uint64_t queue_work; /* see scheduler.h */
     struct attention_limits limits;
     struct metrics *metrics; /* borrowed */
 };
@@ -66,12 +69,18 @@ MUST_USE bool attention_service_answer_small(struct attention_service *s,
                                              struct attention_call *call);
 
 /* Hands `call` over. False at once, with `e` set, when the queue is full or the
- * predicted wait too long (ERROR_OVERLOADED), the service closed
+ * predicted wait too long or the predicted work too much (ERROR_OVERLOADED, or, of this
+ * call alone, ERROR_TOO_LARGE), the service closed
  * (ERROR_SHUTTING_DOWN) or the arena spent (ERROR_OUT_OF_MEMORY): the call stays the
  * caller's and done() is not called. Else done() may be called before this returns,
  * and neither `call` nor `e` is touched after it. */
 MUST_USE bool attention_service_submit(struct attention_service *s,
                                        struct attention_call *call, struct error *e);
+
+/* Has more of an answer written that is not all there; done() is called again, with the
+ * next pieces or with an error. What `pieces` named so far stays as it is until the
+ * call is handed over once more after that. Never refused: the call has its place. */
+void attention_service_go_on(struct attention_service *s, struct attention_call *call);
 
 /* Seconds after which trying again makes sense: the predicted wait, 1 to 60. */
 unsigned attention_service_retry_after(struct attention_service *s);

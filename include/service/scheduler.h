@@ -5,13 +5,20 @@
  * that same worker, so that a small job never changes hands. A stage of several
  * tasks enters a ring from which every free worker takes.
  *
- * Who is next: a free worker goes round three sources, beginning behind the one it
- * was served from last: a short job that waits, a task of the ring, a long job that
- * waits. Within each, first come first served; a job in the ring gives one task and
- * goes to the end. So a large job fills idle workers, a small one waits for one task
- * of others rather than for whole jobs, and nobody starves. At most RUNNING_PER_WORKER
- * jobs of each length run for each worker; the rest wait, in bounded number: full
- * means refused, at once. */
+ * Who is next: see job_order.h. In short, the least predicted work, in turn among
+ * likes, and every eighth turn whoever has stood longest. So a large job fills idle
+ * workers, a small one waits for the tasks that are running rather than for whole
+ * jobs, and nobody starves. At most RUNNING_PER_WORKER jobs of each length are begun
+ * for each worker; the rest wait.
+ *
+ * What a worker does with a job before its first stage of several tasks cannot be
+ * interrupted (a body of megabytes is read in one go). While short jobs come, one
+ * worker is therefore kept from beginning a long one, where there are several.
+ *
+ * Who is admitted: waiting jobs are bounded in number, the predicted work of all that
+ * is accepted in sum, and the predicted wait. What is known of a job's work may change
+ * once, when it has been read: its place in the order and in the sums is then by the
+ * new figure, and it may be refused after all. Full means refused, at once. */
 #ifndef SERVICE_SCHEDULER_H
 #define SERVICE_SCHEDULER_H
 
@@ -27,7 +34,7 @@ struct scheduler;
 
 enum {
     RUNNING_PER_WORKER = 4,
-    SHORT_JOB_COST = 16 * 1024 /* jobs up to here are short */
+    SHORT_JOB_COST = 1 << 25 /* jobs up to here are short: below half a millisecond */
 };
 
 /* Embed it in the thing that is worked on. Zero-initialise, fill the first part,
@@ -45,14 +52,18 @@ struct job {
      * change it, and so may run() in a stage of one task. */
     int64_t deadline_ns;
     _Atomic bool *cancelled; /* borrowed: true = stop between tasks; NULL: never */
-    size_t cost; /* predicted work, in the caller's unit (bytes to read); 0 is 1 */
+    /* Predicted work, as floating-point operations; 0: like no other, counts as 1. The
+     * run() of a stage of one task may replace it, when it knows better. */
+    uint64_t cost;
+    struct error *error; /* borrowed: told why `cost` was refused later; or NULL */
 
     /* Set by next(). */
     void (*run)(struct job *job, size_t task, void *scratch);
     size_t tasks, scratch_bytes;
 
     /* Why the job was stopped early, for next() to see: ERROR_DEADLINE,
-     * ERROR_CANCELLED, ERROR_SHUTTING_DOWN or ERROR_OUT_OF_MEMORY (no scratch).
+     * ERROR_CANCELLED, ERROR_SHUTTING_DOWN, ERROR_OUT_OF_MEMORY (no scratch), or, of a
+     * replaced cost, ERROR_OVERLOADED and ERROR_TOO_LARGE.
      * A job's own run() may stop it with job_stop(). Tasks that were taken still
      * run, and with them all of a lower number; the others do not. next() is then
      * called once more (or for the first time) and must return false. */
@@ -62,6 +73,10 @@ struct job {
 
     /* The scheduler's own, under its lock. */
     struct job *link;
+    uint64_t counted; /* the cost it stands in the sums with */
+    uint64_t guessed; /* what that was before it was replaced; 0: never */
+    uint64_t arrival; /* in its line: the larger the later */
+    bool reading;     /* long, and begun, and not shared yet */
     size_t next_task, running_tasks;
     int64_t spent_ns; /* time of workers, summed */
 };
@@ -71,8 +86,10 @@ void job_stop(struct job *job, enum error_code why);
 
 struct scheduler_options {
     size_t workers, queue_depth;
-    int64_t queue_wait_ns;   /* predicted wait beyond which a job is refused */
-    size_t scratch_limit;    /* bytes one worker may keep for tasks */
+    int64_t queue_wait_ns; /* predicted wait beyond which a job is refused */
+    int64_t keep_free_ns;  /* how long after a short job one worker is left for more */
+    uint64_t queue_work;   /* most predicted work of all that is accepted; 0: any */
+    size_t scratch_limit;  /* bytes one worker may keep for tasks */
     struct metrics *metrics; /* borrowed; NULL in tests: nothing is counted */
 };
 
@@ -80,13 +97,18 @@ struct scheduler_options {
 MUST_USE struct scheduler *scheduler_new(const struct scheduler_options *options,
                                          struct error *e);
 
-/* False, at once, when the queue is full or the predicted wait too long
- * (ERROR_OVERLOADED) or closed (ERROR_SHUTTING_DOWN): the job stays the caller's. */
+/* False, at once, when the queue is full, the predicted wait too long or the predicted
+ * work of all too much (ERROR_OVERLOADED), that of this job alone too much
+ * (ERROR_TOO_LARGE) or closed (ERROR_SHUTTING_DOWN): the job stays the caller's. */
 MUST_USE bool scheduler_submit(struct scheduler *s, struct job *job, struct error *e);
 
-/* How long a job submitted now would wait: the cost of all that was accepted and is
- * not finished x the smoothed time a unit of cost keeps a worker / workers. 0 while a
- * worker has nothing to do. */
+/* Takes a job that was given back before its work was over, with what is left of it as
+ * its cost. Never refused; while the service stops it ends with ERROR_SHUTTING_DOWN. */
+void scheduler_resubmit(struct scheduler *s, struct job *job);
+
+/* How long a long job submitted now would wait: the work of all that was accepted and
+ * is not finished x the smoothed time that such work keeps a worker / workers. A short
+ * one waits for short ones only. 0 while a worker has nothing to do. */
 int64_t scheduler_predicted_wait_ns(struct scheduler *s);
 
 /* Refuses new jobs; what is accepted goes on. */

@@ -35,18 +35,24 @@ MUST_USE bool scheduler_take(struct scheduler *s, int64_t worked_ns,
 MUST_USE bool scheduler_check(const struct scheduler *s, struct job *job,
                               int64_t now_ns);
 
-/* Puts the stage that next() prepared before all workers. Task 0 is the caller's. */
+/* Puts the stage that next() prepared before all workers: the caller asks for work
+ * like any other, as somebody with less to do may have come. */
 void scheduler_share(struct scheduler *s, struct job *job);
 
 /* A task of a shared stage has run. True: it was the last, the job is now the
  * caller's alone. */
 MUST_USE bool scheduler_task_done(struct scheduler *s, struct job *job, int64_t ns);
 
+/* Counts the job with its present cost, where that was replaced; stops it when that is
+ * too much. For the one who has the job alone. */
+void scheduler_recount(struct scheduler *s, struct job *job);
+
 /* What is left to say of a job that was given back to its owner. */
 struct retired_job {
-    size_t cost;
+    uint64_t counted, guessed; /* as in struct job */
     int64_t spent_ns;
-    bool complete; /* it was not stopped: its time is worth remembering */
+    bool reading;
+    bool exemplary; /* a usual job, not stopped: its time is worth remembering */
 };
 void scheduler_retire(struct scheduler *s, const struct retired_job *job);
 

@@ -1,11 +1,10 @@
 #include "codec/answer_parts.h"
 
 #include <assert.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "codec/json_escape.h"
+#include "codec/whole_number.h"
 
 enum { LITERAL_BYTES = 1024 }; /* more than any text between two tensors */
 
@@ -131,17 +130,26 @@ static bool is_ragged(const struct plan *p, enum member member)
     return false;
 }
 
-PRINTF_LIKE(2, 3)
-static void say(struct plan *p, const char *format, ...)
+static void say(struct plan *p, const char *text)
 {
-    char *at = p->literal + p->literal_length;
-    size_t room = sizeof p->literal - p->literal_length;
-    va_list args;
-    va_start(args, format);
-    int length = vsnprintf(at, room, format, args);
-    va_end(args);
-    assert(length >= 0 && (size_t)length < room);
-    p->literal_length += (size_t)length;
+    size_t length = strlen(text);
+    assert(length < sizeof p->literal - p->literal_length);
+    memcpy(p->literal + p->literal_length, text, length);
+    p->literal_length += length;
+}
+
+static void say_count(struct plan *p, size_t count)
+{
+    assert(WHOLE_NUMBER_BYTES < sizeof p->literal - p->literal_length);
+    char *end = whole_number_write(count, p->literal + p->literal_length);
+    p->literal_length = (size_t)(end - p->literal);
+}
+
+static void say_name(struct plan *p, struct json_text name)
+{
+    assert(json_escape_length(name) < sizeof p->literal - p->literal_length);
+    char *end = json_escape_write(name, p->literal + p->literal_length);
+    p->literal_length = (size_t)(end - p->literal);
 }
 
 /* Moves what was said into the arena; NULL with the plan's error set. */
@@ -175,12 +183,12 @@ static bool add_nested(struct plan *p, enum member member)
     const struct multi_head_result *m = p->result;
     for (size_t b = 0; b < m->B; b++) {
         struct row_numbers n = numbers_of(p, b, member);
-        say(p, "%s", b > 0 ? "," : m->single ? "" : "[");
+        say(p, b > 0 ? "," : m->single ? "" : "[");
         if (!add_tensor(
                 p, tensor_rows_nested(&n, form_of(p, member), p->request->precision)))
             return false;
     }
-    say(p, "%s", m->single ? "" : "]");
+    say(p, m->single ? "" : "]");
     return true;
 }
 
@@ -195,11 +203,14 @@ static bool add_base64_object(struct plan *p, enum member member, size_t first,
         array[i] = numbers_of(p, first + i, member).data;
 
     struct row_numbers n = numbers_of(p, first, member);
-    say(p, "{\"dtype\":\"%s\",\"shape\":[", member == TOP_INDICES ? "i32" : "f32");
+    say(p, member == TOP_INDICES ? "{\"dtype\":\"i32\",\"shape\":["
+                                 : "{\"dtype\":\"f32\",\"shape\":[");
     if (batch_axis)
-        say(p, "%zu,", count);
-    for (size_t i = 0; i < n.rank; i++)
-        say(p, "%s%zu", i ? "," : "", n.extent[i]);
+        say_count(p, count);
+    for (size_t i = 0; i < n.rank; i++) {
+        say(p, batch_axis || i > 0 ? "," : "");
+        say_count(p, n.extent[i]);
+    }
     say(p, "],\"data\":\"");
     if (!add_tensor(p, tensor_rows_base64(array, count, &n)))
         return false;
@@ -215,7 +226,7 @@ static bool add_base64(struct plan *p, enum member member)
         return add_base64_object(p, member, 0, m->B, !m->single);
 
     for (size_t b = 0; b < m->B; b++) {
-        say(p, "%s", b > 0 ? "," : "[");
+        say(p, b > 0 ? "," : "[");
         if (!add_base64_object(p, member, b, 1, false))
             return false;
     }
@@ -236,7 +247,7 @@ static bool add_statistics(struct plan *p)
             .precision = p->request->precision,
             .base64 = p->request->tensor_format == TENSOR_BASE64,
         };
-        say(p, "%s", b > 0 ? "," : m->single ? "" : "[");
+        say(p, b > 0 ? "," : m->single ? "" : "[");
         if (!add_part(p, (struct answer_part){.rows = m->H,
                                               .width = s->S,
                                               .row_bound = statistics_rows_bound(&rows),
@@ -244,7 +255,7 @@ static bool add_statistics(struct plan *p)
                                               .statistics = rows}))
             return false;
     }
-    say(p, "%s", m->single ? "" : "]");
+    say(p, m->single ? "" : "]");
     return true;
 }
 
@@ -258,18 +269,16 @@ static bool add_member(struct plan *p, enum member member)
 
 static bool add_members(struct plan *p, struct json_text id)
 {
-    char name[LITERAL_BYTES / 4];
-    assert(json_escape_length(id) < sizeof name);
-    *json_escape_write(id, name) = '\0';
-    say(p, "{\"id\":%s", name);
+    say(p, "{\"id\":");
+    say_name(p, id);
 
     for (enum member member = 0; member < MEMBERS; member++) {
         if (!is_wanted(p, member))
             continue;
-        say(p, "%s", wording[member].before);
+        say(p, wording[member].before);
         if (!add_member(p, member))
             return false;
-        say(p, "%s", wording[member].after);
+        say(p, wording[member].after);
     }
     p->out->after = take_literal(p, &p->out->after_length);
     return p->out->after != NULL;

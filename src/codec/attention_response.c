@@ -1,19 +1,18 @@
 #include "codec/attention_response.h"
 
 #include <assert.h>
-#include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "codec/answer_method.h"
 #include "codec/answer_parts.h"
 #include "codec/json_escape.h"
+#include "codec/milliseconds.h"
 
 /* Numbers after which a piece ends with its row: about 0.2 ms of writing each. */
 enum { NESTED_PIECE = 8192, BASE64_PIECE = 16 * 8192 };
 
-enum { TIMING_BYTES = 256 };
-static const double longest_ms = 1e12; /* keeps a time's text within TIMING_BYTES */
+/* The names of the four times, and the times. */
+enum { TIMING_BYTES = 80 + 4 * MILLISECONDS_BYTES };
 
 /* Where a piece begins; it ends where the next one does. */
 struct cut {
@@ -96,7 +95,7 @@ static bool make_cuts(struct attention_response *r, struct arena *arena,
     return true;
 }
 
-static size_t predicted_size(const struct attention_response *r)
+size_t attention_response_most(const struct attention_response *r)
 {
     size_t bytes = 0;
     for (size_t i = 0; i < r->pieces; i++)
@@ -117,7 +116,7 @@ struct attention_response *attention_response_plan(
         !make_cuts(r, arena, e))
         return NULL;
 
-    size_t bytes = predicted_size(r);
+    size_t bytes = attention_response_most(r);
     if (bytes > limits->answer_limit) {
         error_set(
             e, ERROR_TOO_LARGE, "",
@@ -181,9 +180,9 @@ static char *write_labels(const struct attention_request *q, char *out)
     return out;
 }
 
-static double printable_ms(double ms)
+static char *write_time(const char *before, double ms, char *out)
 {
-    return fmin(fmax(ms, 0.0), longest_ms);
+    return milliseconds_write(ms, write_text(before, strlen(before), out));
 }
 
 size_t attention_response_finish(const struct attention_response *r,
@@ -194,13 +193,9 @@ size_t attention_response_finish(const struct attention_response *r,
     at = answer_method_write(r->request, r->result, at);
     at = write_labels(r->request, at);
 
-    char text[TIMING_BYTES];
-    int length =
-        snprintf(text, sizeof text,
-                 ",\"timing\":{\"parse_ms\":%.3f,\"queue_ms\":%.3f,"
-                 "\"compute_ms\":%.3f,\"total_ms\":%.3f}}",
-                 printable_ms(timing->parse_ms), printable_ms(timing->queue_ms),
-                 printable_ms(timing->compute_ms), printable_ms(timing->total_ms));
-    assert(length > 0 && (size_t)length < sizeof text);
-    return (size_t)(write_text(text, (size_t)length, at) - out);
+    at = write_time(",\"timing\":{\"parse_ms\":", timing->parse_ms, at);
+    at = write_time(",\"queue_ms\":", timing->queue_ms, at);
+    at = write_time(",\"compute_ms\":", timing->compute_ms, at);
+    at = write_time(",\"total_ms\":", timing->total_ms, at);
+    return (size_t)(write_text("}}", 2, at) - out);
 }

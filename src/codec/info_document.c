@@ -30,6 +30,7 @@ static json_t *limits_of(const struct info *info)
         {"memory_limit", info->memory_limit},
         {"connection_limit", info->connection_limit},
         {"queue_depth", info->queue_depth},
+        {"queue_work", info->queue_work},
     };
     const struct {
         const char *name;

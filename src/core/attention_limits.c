@@ -98,6 +98,21 @@ bool attention_limits_check_past(const struct attention_input *input,
                      P, most);
 }
 
+bool attention_limits_check_joined(const struct attention_input *input,
+                                   const struct attention_shape *shape,
+                                   const struct attention_limits *limits,
+                                   struct error *e)
+{
+    if (shape->split_heads || shape->dv <= limits->max_width / shape->H)
+        return true;
+
+    return error_set(e, ERROR_TOO_LARGE,
+                     input->weights.given ? "/weights/wv" : "/value",
+                     "makes rows of %zu x %zu numbers (heads x the width of a value), "
+                     "the setting max_width allows %zu",
+                     shape->H, shape->dv, limits->max_width);
+}
+
 /* Stays at SIZE_MAX instead of wrapping. */
 static size_t multiply(size_t a, size_t b)
 {

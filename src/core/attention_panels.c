@@ -1,9 +1,5 @@
 #include "core/attention_panels.h"
 
-#include <stdint.h>
-#include <string.h>
-
-#include "core/transpose.h"
 #include "core/vector_kernels.h"
 
 enum { PACK_KEYS = 512 }; /* keys of one pack */
@@ -68,46 +64,23 @@ size_t attention_panels_packs(const struct attention *a)
 /* panel[c][j] = key[first + j][c], and 0 beyond the last key. */
 static void pack_keys(const struct attention *a, size_t g, size_t first, float *panel)
 {
-    size_t width = attention_panel_width(a->S, first);
-    size_t keys = least(a->S - first, TILE_WIDTH);
     const float *key = a->key.data + g * a->key.head_stride + first * a->key.row_stride;
-    transpose(panel, width, key, a->key.row_stride, keys, a->dk);
-    for (size_t c = 0; c < a->dk; c++)
-        memset(panel + c * width + keys, 0, (width - keys) * sizeof(float));
+    vector_kernels_choice(0)->pack_columns(panel, attention_panel_width(a->S, first),
+                                           key, a->key.row_stride,
+                                           least(a->S - first, TILE_WIDTH), a->dk);
 }
 
-/* panel[j][c] = value[j][first + c], and 0 beyond the last column, for some keys. */
-static void pack_values(const struct attention *a, size_t g, size_t first, size_t from,
-                        size_t to, float *panel)
+/* panel[j][c] = value[j][first + c], and 0 beyond the last column, for some keys. The
+ * largest magnitude among them. */
+static float pack_values(const struct attention *a, size_t g, size_t first, size_t from,
+                         size_t to, float *panel)
 {
-    size_t width = attention_panel_width(a->dv, first);
-    size_t columns = least(a->dv - first, TILE_WIDTH);
-    const float *value = a->value.data + g * a->value.head_stride + first;
-    for (size_t j = from; j < to; j++) {
-        memcpy(panel + j * width, value + j * a->value.row_stride,
-               columns * sizeof(float));
-        memset(panel + j * width + columns, 0, (width - columns) * sizeof(float));
-    }
-}
-
-/* Magnitudes are compared as integers, which order them alike and go by vectors. */
-static float largest_value(const struct attention *a, size_t g, size_t from, size_t to)
-{
-    const uint32_t magnitude = 0x7FFFFFFF;
-    uint32_t largest = 0;
-    for (size_t j = from; j < to; j++) {
-        const float *value =
-            a->value.data + g * a->value.head_stride + j * a->value.row_stride;
-        for (size_t c = 0; c < a->dv; c++) {
-            uint32_t bits;
-            memcpy(&bits, &value[c], sizeof bits);
-            bits &= magnitude;
-            largest = bits > largest ? bits : largest;
-        }
-    }
-    float number;
-    memcpy(&number, &largest, sizeof number);
-    return number;
+    size_t width = attention_panel_width(a->dv, first), stride = a->value.row_stride;
+    const float *value =
+        a->value.data + g * a->value.head_stride + from * stride + first;
+    return vector_kernels_choice(0)->pack_rows(panel + from * width, width, value,
+                                               stride, to - from,
+                                               least(a->dv - first, TILE_WIDTH));
 }
 
 void attention_panels_pack(const struct attention *a, size_t index, void *packed)
@@ -118,8 +91,10 @@ void attention_panels_pack(const struct attention *a, size_t index, void *packed
     float *values = keys + vector_padded(a->S) * a->dk;
     for (size_t first = from; first < to; first += TILE_WIDTH)
         pack_keys(a, g, first, keys + first * a->dk);
-    for (size_t first = 0; first < a->dv; first += TILE_WIDTH)
-        pack_values(a, g, first, from, to, values + first * a->S);
-    float *of_pack = (float *)packed + magnitudes(a, g);
-    of_pack[index % runs] = largest_value(a, g, from, to);
+    float largest = 0.0f;
+    for (size_t first = 0; first < a->dv; first += TILE_WIDTH) {
+        float some = pack_values(a, g, first, from, to, values + first * a->S);
+        largest = some <= largest ? largest : some; /* a NaN, too */
+    }
+    ((float *)packed)[magnitudes(a, g) + index % runs] = largest;
 }

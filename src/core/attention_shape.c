@@ -185,7 +185,9 @@ bool attention_shape_of(const struct attention_input *input,
 
     measure(input, out);
     if (!attention_limits_check_past(input, out, limits, e) ||
-        !attention_heads_of(input, out, e) || !attention_past_check(input, out, e) ||
+        !attention_heads_of(input, out, e) ||
+        !attention_limits_check_joined(input, out, limits, e) ||
+        !attention_past_check(input, out, e) ||
         !attention_mask_check(&input->mask, out, e) ||
         !attention_options_check(input, out, e))
         return false;

@@ -96,12 +96,8 @@ static void keep_best(const struct block *b, size_t i)
 {
     float *x = row_scores(b, i) + b->row[i].from;
     size_t count = b->row[i].to - b->row[i].from, keep = b->a->keep;
-    if (keep >= count)
-        return;
-    ranking_best(x, count, keep, b->ranks);
-    for (size_t n = 0; n < count; n++)
-        if (ranking_rank(x[n], n) < b->ranks[0])
-            x[n] = -INFINITY;
+    if (keep < count)
+        ranking_hide(x, count, keep, b->ranks);
 }
 
 static void drop(const struct block *b, size_t h, size_t i)
@@ -123,13 +119,6 @@ static size_t count_visible(const struct block *b, size_t i)
     for (size_t n = b->row[i].from; n < b->row[i].to; n++)
         visible += x[n] != -INFINITY; /* a NaN is one that was */
     return visible;
-}
-
-static void hide_outside(const struct block *b, size_t i)
-{
-    struct bounds row = b->row[i], v = vectors(row);
-    fill(row_scores(b, i), v.from, row.from, -INFINITY);
-    fill(row_scores(b, i), row.to, v.to, -INFINITY);
 }
 
 bool block_bias(struct block *b, size_t h, size_t i)
@@ -159,22 +148,6 @@ bool block_bias(struct block *b, size_t h, size_t i)
     return any;
 }
 
-/* The largest score of a row that sees a key, hidden ones at its ends aside. Where no
- * mask has looked, a score of -infinity is found here, and makes it infinite. */
-static float largest(const struct block *b, size_t i)
-{
-    const struct mask_view *m = &b->a->mask;
-    struct bounds row = b->row[i], v = vectors(row);
-    float *x = row_scores(b, i), least;
-    bool exposed = !b->plain && (m->allowed || m->bias || b->a->pattern || b->a->keep);
-    float outside = exposed ? -INFINITY : x[row.from];
-    fill(x, v.from, row.from, outside);
-    fill(x, row.to, v.to, outside);
-    float max = b->vector->extremes(x + v.from, v.to - v.from, &least);
-    hide_outside(b, i);
-    return exposed || least > -INFINITY ? max : INFINITY;
-}
-
 /* max + log(2^shrink sum); -INFINITY for an empty row. */
 static float log_sum(float max, float sum, int shrink)
 {
@@ -196,36 +169,65 @@ static float inverse(const struct block *b, size_t h, float max, float sum)
     return (float)(1 / whole);
 }
 
-/* Columns that the group computes but the row does not see weigh 0. */
-static inline void clear(const struct block *b, size_t i, struct bounds kept)
+/* The largest scores of rows that see a key; what they do not see becomes -INFINITY.
+ * Where no mask has looked, a score of -infinity is found here, and makes the largest
+ * infinite. */
+static void find_largest(const struct block *b, struct bounds rows, struct bounds c,
+                         const bool *any, float *max)
 {
-    struct bounds group = b->group_columns[i / TILE_ROWS];
-    fill(row_scores(b, i), group.from, kept.from, 0.0f);
-    fill(row_scores(b, i), kept.to, group.to, 0.0f);
+    const struct mask_view *m = &b->a->mask;
+    bool exposed = !b->plain && (m->allowed || m->bias || b->a->pattern || b->a->keep);
+    struct bounds kept[TILE_ROWS] = {{0, 0}};
+    float least[TILE_ROWS];
+    size_t count = rows.to - rows.from;
+    for (size_t n = 0; n < count; n++)
+        if (any[n])
+            kept[n] = (struct bounds){b->row[rows.from + n].from - c.from,
+                                      b->row[rows.from + n].to - c.from};
+    b->vector->bound_rows(row_scores(b, rows.from) + c.from, b->stride, count,
+                          c.to - c.from, kept, max, least);
+    for (size_t n = 0; n < count; n++)
+        if (!any[n])
+            max[n] = 0.0f;
+        else if (!exposed && least[n] == -INFINITY)
+            max[n] = INFINITY;
 }
 
-bool block_softmax(struct block *b, size_t h, size_t i, bool any)
+static bool finish_row(struct block *b, size_t h, size_t i, float max, float sum)
 {
     const struct attention *a = b->a;
-    struct bounds v = vectors(b->row[i]);
-    float *x = row_scores(b, i), max = -INFINITY, sum = 0.0f;
-    b->inverse[i] = 0.0f;
-    if (any) {
-        max = largest(b, i);
-        if (!isfinite(max))
-            return false;
-        sum = b->vector->exponentials(x + v.from, v.to - v.from, max, b->shrink,
-                                      x + v.from + b->stride);
-        if (!isfinite(sum))
-            return false;
-        b->inverse[i] = inverse(b, h, max, sum);
-        clear(b, i, v);
-        if (drops(a, false))
-            drop(b, h, i);
-    } else {
-        clear(b, i, (struct bounds){v.to, v.to});
-    }
+    if (!isfinite(sum))
+        return false;
+    b->inverse[i] = inverse(b, h, max, sum);
+    if (drops(a, false))
+        drop(b, h, i);
     if (a->lse)
         a->lse[h * a->T + b->first + i] = log_sum(max, sum, b->shrink);
+    return true;
+}
+
+static void finish_empty_row(struct block *b, size_t h, size_t i)
+{
+    b->inverse[i] = 0.0f;
+    if (b->a->lse)
+        b->a->lse[h * b->a->T + b->first + i] = -INFINITY;
+}
+
+bool block_softmax(struct block *b, size_t h, struct bounds rows, const bool *any)
+{
+    struct bounds c = b->group_columns[rows.from / TILE_ROWS];
+    float max[TILE_ROWS], sum[TILE_ROWS];
+    size_t count = rows.to - rows.from;
+    find_largest(b, rows, c, any, max);
+    for (size_t n = 0; n < count; n++)
+        if (!isfinite(max[n]))
+            return false;
+    b->vector->exponential_rows(row_scores(b, rows.from) + c.from, b->stride, count,
+                                c.to - c.from, max, b->shrink, sum);
+    for (size_t n = 0; n < count; n++)
+        if (!any[n])
+            finish_empty_row(b, h, rows.from + n);
+        else if (!finish_row(b, h, rows.from + n, max[n], sum[n]))
+            return false;
     return true;
 }

@@ -21,6 +21,8 @@
  * of a panel is still near when the next one does. */
 enum { DEPTH = 256 };
 
+enum { LONG_ROW = 512 };
+
 /* A scale so small that products far beyond float32's range would be in range with it
  * is applied to the queries; the usual ones cost nothing where the product is stored.
  */
@@ -107,13 +109,13 @@ static void add_values(const struct block *b, const struct key_span *s,
                              .b_stride = width,
                              .width = width,
                              .factor = 1.0f,
-                             .add = true,
                              .c_stride = out_stride};
     for (size_t g = 0; g < b->groups; g++) {
         size_t from = size_most(keys.from, b->group[g].from);
         size_t to = size_least(keys.to, b->group[g].to);
         if (from >= to)
             continue;
+        p.add = from > b->group[g].from;
         p.depth = to - from;
         p.a = b->scores + g * TILE_ROWS * b->stride + s->column + (from - s->key);
         p.b = panel + from * width;
@@ -127,9 +129,6 @@ static void add_values(const struct block *b, const struct key_span *s,
 static void multiply_values(const struct block *b, size_t h, const float *packed)
 {
     const struct attention *a = b->a;
-    size_t count = b->groups * TILE_ROWS * vector_padded(a->dv);
-    for (size_t c = 0; c < count; c++)
-        b->out[c] = -0.0f; /* adds nothing, not even to -0 */
     for (size_t column = 0; column < a->dv; column += TILE_WIDTH) {
         const float *panel = attention_panel_values(a, packed, h, column);
         for (const struct key_span *s = b->spans; s < b->spans + b->span_count; s++)
@@ -156,18 +155,19 @@ static bool draw_hidden(const struct block *b, size_t h, const float *packed)
     return true;
 }
 
-static bool softmax(struct block *b, size_t h)
+static bool softmax_rows(struct block *b, size_t h, struct bounds rows)
 {
     const struct attention *a = b->a;
-    bool biased = block_wants_map(a, h, MAP_STAGE_BIASED);
+    bool biased = block_wants_map(a, h, MAP_STAGE_BIASED), any[TILE_ROWS];
     bool weights = block_wants_map(a, h, MAP_STAGE_WEIGHTS);
-    block_begin_figures(b, h);
-    for (size_t i = 0; i < b->rows; i++) {
-        bool any = block_bias(b, h, i);
+    for (size_t i = rows.from; i < rows.to; i++) {
+        any[i - rows.from] = block_bias(b, h, i);
         if (biased)
             block_draw(b, h, i, 1.0f, -INFINITY);
-        if (!block_softmax(b, h, i, any))
-            return false;
+    }
+    if (!block_softmax(b, h, rows, any))
+        return false;
+    for (size_t i = rows.from; i < rows.to; i++) {
         if (weights)
             block_draw(b, h, i, b->inverse[i], 0.0f);
         if (b->figures)
@@ -176,21 +176,31 @@ static bool softmax(struct block *b, size_t h)
     return true;
 }
 
+/* Short rows group by group, so that their last steps overlap; a long one alone, while
+ * it is in the first-level cache. */
+static bool softmax(struct block *b, size_t h)
+{
+    block_begin_figures(b, h);
+    for (size_t g = 0; g < b->groups; g++) {
+        struct bounds c = b->group_columns[g];
+        size_t step = c.to - c.from > LONG_ROW ? 1 : TILE_ROWS;
+        size_t end = size_least((g + 1) * TILE_ROWS, b->rows);
+        for (size_t i = g * TILE_ROWS; i < end; i += step)
+            if (!softmax_rows(b, h, (struct bounds){i, size_least(i + step, end)}))
+                return false;
+    }
+    return true;
+}
+
 static bool write_out(const struct block *b, size_t h)
 {
     const struct attention *a = b->a;
-    bool finite = true;
-    for (size_t i = 0; i < b->rows; i++) {
-        float *row = b->out + i * vector_padded(a->dv);
-        if (b->inverse[i] != 0.0f)
-            finite = b->vector->scale(row, row, a->dv, b->inverse[i]) && finite;
-        else
-            memset(row, 0, a->dv * sizeof(float)); /* +0, whatever the signs were */
-        if (a->out)
-            memcpy(a->out + h * a->out_head_stride + (b->first + i) * a->out_row_stride,
-                   row, a->dv * sizeof(float));
-    }
-    return finite;
+    size_t from_stride = vector_padded(a->dv), stride = a->out_row_stride;
+    float *to = b->out;
+    if (a->out)
+        to = a->out + h * a->out_head_stride + b->first * stride;
+    return b->vector->scale_rows(to, a->out ? stride : from_stride, b->out, from_stride,
+                                 b->rows, a->dv, b->inverse);
 }
 
 /* Weights are kept times 2^-shrink where their sum times the largest value could leave

@@ -15,6 +15,16 @@ bool blas_init(struct error *e)
     return true;
 }
 
+/* At the bound of OpenBLAS's small kernels, which take no memory. */
+void blas_warm_up(void)
+{
+    enum { SIDE = 128 };
+    static const float zeros[SIDE * SIDE];
+    float product[SIDE * SIDE];
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, SIDE, SIDE, SIDE, 1.0f,
+                zeros, SIDE, zeros, SIDE, 0.0f, product, SIDE);
+}
+
 void blas_description(char *text, size_t size)
 {
     /* "OpenBLAS 0.3.21 NO_LAPACKE DYNAMIC_ARCH ...": the first two words. */

@@ -10,9 +10,20 @@ size_t multi_head_steps(const struct multi_head *m)
     return STEPS;
 }
 
+/* The projections of a step: from `*first` on; how many. */
+static size_t projections(size_t step, enum projected *first)
+{
+    *first = step == STEP_PROJECT ? QUERIES : OUTPUTS;
+    return step == STEP_PROJECT ? OUTPUTS : step == STEP_OUTPUT ? 2 : 0;
+}
+
 size_t multi_head_tasks(const struct multi_head *m, size_t step)
 {
-    return m->sequence[m->result.B - 1].tasks_until[step];
+    enum projected first;
+    size_t tasks = m->sequence[m->result.B - 1].tasks_until[step];
+    for (size_t n = projections(step, &first); n-- > 0;)
+        tasks += projection_blocks(&m->projection[first + n]);
+    return tasks;
 }
 
 size_t multi_head_scratch_bytes(const struct multi_head *m)
@@ -46,32 +57,26 @@ static const struct sequence_plan *find(const struct multi_head *m, size_t step,
     return &m->sequence[low];
 }
 
-static bool run_projection(const struct projection *p, size_t block, void *scratch,
-                           const char *path, struct error *e)
-{
-    return projection_run(p, block, scratch) ||
-           error_set(e, ERROR_INVALID_INPUT, path,
-                     "the product with these weights leaves float32's range");
-}
-
-static bool project(const struct sequence_plan *s, size_t task, void *scratch,
+/* A task of one of the steps that project. */
+static bool project(const struct multi_head *m, size_t step, size_t task, void *scratch,
                     struct error *e)
 {
-    const struct projection *query = &s->query.projection, *key = &s->key.projection;
-    size_t queries = projection_blocks(query), keys = projection_blocks(key);
-    if (task < queries)
-        return run_projection(query, task, scratch, "/weights/wq", e);
-    task -= queries;
-    if (task < keys)
-        return run_projection(key, task, scratch, "/weights/wk", e);
-    return run_projection(&s->value.projection, task - keys, scratch, "/weights/wv", e);
+    static const char *const path[] = {"/weights/wq", "/weights/wk", "/weights/wv",
+                                       "/weights/wo", "/weights/wo"};
+    enum projected which;
+    (void)projections(step, &which);
+    for (size_t blocks; task >= (blocks = projection_blocks(&m->projection[which]));
+         which++)
+        task -= blocks;
+    return projection_run(&m->projection[which], task, scratch) ||
+           error_set(e, ERROR_INVALID_INPUT, path[which],
+                     "the product with these weights leaves float32's range");
 }
 
 static bool join(const struct sequence_plan *s, size_t task, void *scratch,
                  struct error *e)
 {
-    const struct joining *sides[] = {&s->query.joining, &s->key.joining,
-                                     &s->value.joining};
+    const struct joining *sides[] = {&s->query, &s->key, &s->value};
     size_t side = 0;
     for (; side < 2 && task >= joining_blocks(sides[side]); side++)
         task -= joining_blocks(sides[side]);
@@ -100,8 +105,6 @@ static bool solve(const struct sequence_plan *s, enum step step, size_t task,
     }
     if (step == STEP_ATTEND)
         return attend(p, task, scratch, e);
-    if (step == STEP_OUTPUT)
-        return run_projection(&p->output, task, scratch, "/weights/wo", e);
     p->kernel->pack(&p->attention, task, p->packed);
     return true;
 }
@@ -110,14 +113,17 @@ bool multi_head_run(struct multi_head *m, size_t step, size_t task, void *scratc
                     struct error *e)
 {
     assert(step < STEPS && task < multi_head_tasks(m, step));
+    if (step == STEP_PROJECT || step == STEP_OUTPUT)
+        return project(m, step, task, scratch, e);
+
     const struct sequence_plan *s = find(m, step, &task);
     switch ((enum step)step) {
-    case STEP_PROJECT: return project(s, task, scratch, e);
     case STEP_JOIN: return join(s, task, scratch, e);
     case STEP_PACK:
-    case STEP_ATTEND:
-    case STEP_OUTPUT: return solve(s, (enum step)step, task, scratch, e);
+    case STEP_ATTEND: return solve(s, (enum step)step, task, scratch, e);
     case STEP_SUMMARISE: multi_head_summarise(s, task); return true;
+    case STEP_PROJECT:
+    case STEP_OUTPUT:
     case STEPS: break;
     }
     return false;

@@ -20,42 +20,26 @@ float *multi_head_numbers(struct arena *arena, size_t a, size_t b, size_t c,
     return arena_alloc(arena, count, sizeof(float), e);
 }
 
-static size_t side_tasks(const struct side_plan *side, enum step step)
-{
-    return step == STEP_PROJECT ? projection_blocks(&side->projection)
-                                : joining_blocks(&side->joining);
-}
-
 /* Counts the tasks of `s`, which comes after `before`. */
 static void count_tasks(struct sequence_plan *s, const struct sequence_plan *before)
 {
     for (enum step step = 0; step < STEPS; step++) {
         size_t tasks = before ? before->tasks_until[step] : 0;
-        if (step <= STEP_JOIN)
-            tasks += side_tasks(&s->query, step) + side_tasks(&s->key, step) +
-                     side_tasks(&s->value, step);
+        if (step == STEP_JOIN)
+            tasks += joining_blocks(&s->query) + joining_blocks(&s->key) +
+                     joining_blocks(&s->value);
         else if (step == STEP_SUMMARISE)
             tasks += multi_head_summaries(s);
-        else
+        else if (step == STEP_PACK || step == STEP_ATTEND)
             tasks += multi_head_problem_tasks(&s->asked, step) +
                      multi_head_problem_tasks(&s->exact, step);
         s->tasks_until[step] = tasks;
     }
 }
 
-static double projection_flops(const struct projection *p)
-{
-    if (!p->out || !p->w)
-        return 0;
-    return 2.0 * (double)p->rows * (double)p->in * (double)p->heads * (double)p->width;
-}
-
 static double problem_flops(const struct problem_plan *problem)
 {
-    if (!problem->kernel)
-        return 0;
-    return approximations_flops(&problem->attention) +
-           projection_flops(&problem->output);
+    return problem->kernel ? approximations_flops(&problem->attention) : 0;
 }
 
 static void add_work(struct multi_head_work *work, const struct sequence_plan *s)
@@ -64,15 +48,49 @@ static void add_work(struct multi_head_work *work, const struct sequence_plan *s
     work->sequences++;
     work->tokens += T;
     work->longest = T > work->longest ? T : work->longest;
-    work->flops += projection_flops(&s->query.projection) +
-                   projection_flops(&s->key.projection) +
-                   projection_flops(&s->value.projection) + problem_flops(&s->asked) +
-                   problem_flops(&s->exact);
-    work->small = work->small && projection_is_small(&s->query.projection) &&
-                  projection_is_small(&s->key.projection) &&
-                  projection_is_small(&s->value.projection) &&
-                  projection_is_small(&s->asked.output) &&
-                  projection_is_small(&s->exact.output);
+    work->flops += problem_flops(&s->asked) + problem_flops(&s->exact);
+}
+
+/* What all sequences do together. */
+static void add_projections(struct multi_head *plan)
+{
+    for (size_t n = 0; n < PROJECTIONS; n++) {
+        size_t scratch = projection_scratch_bytes(&plan->projection[n]);
+        plan->work.flops += projection_flops(&plan->projection[n]);
+        if (scratch > plan->scratch_bytes)
+            plan->scratch_bytes = scratch;
+    }
+}
+
+/* Matrices and sizes of all projections; sequences come later. */
+static bool plan_projections(struct planner *p, struct error *e)
+{
+    const struct attention_weights *w = &p->input->weights;
+    const struct attention_shape *s = p->shape;
+    const struct {
+        size_t in, heads, width;
+        const struct tensor *w, *bias;
+    } all[PROJECTIONS] = {
+        [QUERIES] = {s->d, s->H, s->dk, &w->wq, &w->bq},
+        [KEYS] = {s->dc, s->G, s->dk, &w->wk, &w->bk},
+        [VALUES] = {s->dc, s->G, s->dv, &w->wv, &w->bv},
+        [OUTPUTS] = {s->H * s->dv, 1, s->output_width, &w->wo, &w->bo},
+        [EXACT_OUTPUTS] = {s->H * s->dv, 1, s->output_width, &w->wo, &w->bo},
+    };
+    for (size_t n = 0; n < PROJECTIONS; n++) {
+        bool product = all[n].w->rank > 0;
+        struct projection *projection = &p->plan->projection[n];
+        *projection = (struct projection){
+            .in = product ? all[n].in : all[n].heads * all[n].width,
+            .heads = all[n].heads,
+            .width = all[n].width,
+            .w = product ? all[n].w->data : NULL,
+            .bias = product && all[n].bias->rank ? all[n].bias->data : NULL,
+            .rows = arena_alloc(p->arena, s->B, sizeof *projection->rows, e)};
+        if (!projection->rows)
+            return false;
+    }
+    return true;
 }
 
 /* Frequencies, slopes and the like, which all sequences share. */
@@ -108,7 +126,7 @@ static bool plan_sequences(struct planner *p, struct error *e)
     struct multi_head *plan = p->plan;
     struct sequence_result *results = arena_alloc(p->arena, B, sizeof *results, e);
     plan->sequence = arena_alloc(p->arena, B, sizeof *plan->sequence, e);
-    if (!results || !plan->sequence)
+    if (!results || !plan->sequence || !plan_projections(p, e))
         return false;
 
     for (size_t b = 0; b < B; b++) {
@@ -121,6 +139,7 @@ static bool plan_sequences(struct planner *p, struct error *e)
         count_tasks(s, b ? s - 1 : NULL);
         add_work(&plan->work, s);
     }
+    add_projections(plan);
     plan->result.sequence = results;
     plan->work.small = plan->work.small && plan->result.method == METHOD_EXACT &&
                        plan->work.flops <= SMALL_FLOPS &&

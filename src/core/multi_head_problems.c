@@ -54,29 +54,23 @@ static void describe(const struct planner *p, size_t b, struct sequence_plan *s)
 
 /* Room for the attention's output and for what wo makes of it. */
 static bool plan_output(struct planner *p, struct problem_plan *problem,
-                        struct error *e)
+                        enum projected which, struct error *e)
 {
-    const struct attention_weights *w = &p->input->weights;
     const struct attention_shape *shape = p->shape;
     struct attention *a = &problem->attention;
     a->out = multi_head_numbers(p->arena, a->H, a->T, a->dv, e);
     a->out_head_stride = shape->split_heads ? a->T * a->dv : a->dv;
     a->out_row_stride = shape->split_heads ? a->dv : a->H * a->dv;
     problem->answer = a->out;
-    if (!a->out || w->wo.rank == 0)
+    if (!a->out || p->input->weights.wo.rank == 0)
         return a->out;
 
     float *out = multi_head_numbers(p->arena, a->T, shape->output_width, 1, e);
-    problem->output = (struct projection){.rows = a->T,
-                                          .in = a->H * a->dv,
-                                          .heads = 1,
-                                          .width = shape->output_width,
-                                          .x = a->out,
-                                          .w = w->wo.data,
-                                          .bias = w->bo.rank ? w->bo.data : NULL,
-                                          .out = out};
+    if (!out)
+        return false;
+    projection_add(&p->plan->projection[which], a->T, a->out, out);
     problem->answer = out;
-    return out;
+    return true;
 }
 
 static bool plan_top(struct planner *p, struct attention *a, struct sequence_result *r,
@@ -161,7 +155,7 @@ static bool plan_exact(struct planner *p, struct sequence_plan *s, struct error 
         return true;
     s->exact.kernel = p->kernel;
     s->exact.attention = s->asked.attention;
-    return plan_output(p, &s->exact, e);
+    return plan_output(p, &s->exact, EXACT_OUTPUTS, e);
 }
 
 static bool plan_packed(struct planner *p, struct problem_plan *problem,
@@ -170,11 +164,9 @@ static bool plan_packed(struct planner *p, struct problem_plan *problem,
     if (!problem->kernel)
         return true;
 
-    const size_t scratch[] = {problem->kernel->scratch_bytes(&problem->attention),
-                              projection_scratch_bytes(&problem->output)};
-    for (size_t i = 0; i < sizeof scratch / sizeof *scratch; i++)
-        if (scratch[i] > p->plan->scratch_bytes)
-            p->plan->scratch_bytes = scratch[i];
+    size_t scratch = problem->kernel->scratch_bytes(&problem->attention);
+    if (scratch > p->plan->scratch_bytes)
+        p->plan->scratch_bytes = scratch;
     problem->packed =
         arena_alloc(p->arena, problem->kernel->packed_bytes(&problem->attention), 1, e);
     return problem->packed;
@@ -191,11 +183,13 @@ bool multi_head_plan_problems(struct planner *p, size_t b, struct sequence_plan 
 
     s->asked.kernel = approximations_plan(&p->common, b, p->kernel, a, p->arena, e);
     r->map_columns = approximations_map_columns(&p->input->method, a->S);
-    if (!s->asked.kernel || !plan_output(p, &s->asked, e) || !plan_maps(p, a, r, e) ||
-        !plan_lse(p, a, r, e) || !plan_entropy(p, a, r, e) || !plan_statistics(p, s, e))
+    if (!s->asked.kernel || !plan_output(p, &s->asked, OUTPUTS, e) ||
+        !plan_maps(p, a, r, e) || !plan_lse(p, a, r, e) || !plan_entropy(p, a, r, e) ||
+        !plan_statistics(p, s, e))
         return false;
 
     r->output = s->asked.answer;
+    s->width = p->input->weights.wo.rank ? p->shape->output_width : a->H * a->dv;
     if (a->method && p->input->want_present)
         r->state = a->method->after;
     return plan_packed(p, &s->asked, e) && plan_packed(p, &s->exact, e);
@@ -205,9 +199,8 @@ size_t multi_head_problem_tasks(const struct problem_plan *problem, enum step st
 {
     if (!problem->kernel)
         return 0;
-    return step == STEP_PACK     ? problem->kernel->packs(&problem->attention)
-           : step == STEP_ATTEND ? problem->kernel->tiles(&problem->attention)
-                                 : projection_blocks(&problem->output);
+    return step == STEP_PACK ? problem->kernel->packs(&problem->attention)
+                             : problem->kernel->tiles(&problem->attention);
 }
 
 size_t multi_head_summaries(const struct sequence_plan *s)
@@ -219,8 +212,7 @@ size_t multi_head_summaries(const struct sequence_plan *s)
 static void measure_error(const struct sequence_plan *s)
 {
     const struct attention *a = &s->asked.attention;
-    size_t width = s->asked.output.out ? s->asked.output.width : a->H * a->dv;
-    size_t count = a->T * width;
+    size_t count = a->T * s->width;
     double most = 0, sum = 0;
     for (size_t i = 0; i < count; i++) {
         double off = fabs((double)s->asked.answer[i] - (double)s->exact.answer[i]);

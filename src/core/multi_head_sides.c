@@ -6,12 +6,12 @@
 
 /* One of Q, K and V of one sequence, as the input has it. */
 struct side {
-    const float *x;                /* [rows][in] or, when split, [heads][rows][width] */
-    size_t rows, in, heads, width; /* in: for the product */
-    const struct tensor *w, *bias; /* of rank 0: none */
-    const struct rope *rope;       /* NULL: none */
-    const float *past;             /* [heads][P][width], or NULL */
-    bool apart;                    /* own rows are answered by themselves */
+    enum projected which;
+    const float *x; /* [rows][in] or, when split, [heads][rows][width] */
+    size_t rows, heads, width;
+    const struct rope *rope; /* NULL: none */
+    const float *past;       /* [heads][P][width], or NULL */
+    bool apart;              /* own rows are answered by themselves */
 };
 
 /* The numbers of sequence `b`: of `projected`, or else of `tokens`. */
@@ -29,41 +29,36 @@ static struct heads_view split_view(const float *data, size_t rows, size_t width
 }
 
 /* Plans a product, or a copy when the caller wants to see heads apart that are not so
- * yet. `*view` is then what comes out, else what the input has. */
-static bool plan_projection(struct planner *p, const struct side *side,
-                            struct projection *projection, struct heads_view *view,
-                            struct error *e)
+ * yet. `*view` is then what comes out, `*out`, else what the input has. */
+static bool plan_projection(struct planner *p, const struct side *side, float **out,
+                            struct heads_view *view, struct error *e)
 {
+    struct projection *projection = &p->plan->projection[side->which];
     size_t rows = side->rows, width = side->width;
     bool split = p->shape->split_heads || side->heads == 1;
-    bool product = side->w->rank > 0, copy = side->apart && !split && !side->rope;
+    bool copy = side->apart && !split && !side->rope;
     *view = split ? split_view(side->x, rows, width)
                   : (struct heads_view){side->x, width, side->heads * width};
-    if (!product && !copy)
+    *out = NULL;
+    if (!projection->w && !copy)
         return true;
 
-    float *out = multi_head_numbers(p->arena, side->heads, rows, width, e);
-    *projection = (struct projection){
-        .rows = rows,
-        .in = product ? side->in : side->heads * width,
-        .heads = side->heads,
-        .width = width,
-        .x = side->x,
-        .w = product ? side->w->data : NULL,
-        .bias = product && side->bias->rank ? side->bias->data : NULL,
-        .out = out};
-    *view = split_view(out, rows, width);
-    return out;
+    *out = multi_head_numbers(p->arena, side->heads, rows, width, e);
+    if (!*out)
+        return false;
+    projection_add(projection, rows, side->x, *out);
+    *view = split_view(*out, rows, width);
+    return true;
 }
 
-/* Plans the turn and the past. `*view`, what the projection leaves, becomes what the
- * kernel reads; `*own` the own rows as one array, where they are that. */
-static bool plan_joining(struct planner *p, const struct side *side,
-                         struct side_plan *plan, struct heads_view *view,
-                         const float **own, struct error *e)
+/* Plans the turn and the past. `*view`, what the projection leaves (`projected`, or
+ * NULL), becomes what the kernel reads; `*own` the own rows as one array, where they
+ * are that. */
+static bool plan_joining(struct planner *p, const struct side *side, struct joining *j,
+                         float *projected, struct heads_view *view, const float **own,
+                         struct error *e)
 {
     size_t P = side->past ? p->P : 0, width = side->width;
-    struct joining *j = &plan->joining;
     *own = view->data;
     if (!side->rope && !side->past)
         return true;
@@ -76,8 +71,8 @@ static bool plan_joining(struct planner *p, const struct side *side,
                           .past = side->past,
                           .past_rows = P};
     if (side->rope && (side->apart || !side->past)) {
-        j->own = plan->projection.out
-                     ? plan->projection.out
+        j->own = projected
+                     ? projected
                      : multi_head_numbers(p->arena, side->heads, side->rows, width, e);
         if (!j->own)
             return false;
@@ -95,16 +90,15 @@ static bool plan_joining(struct planner *p, const struct side *side,
 
 /* `*own` is valid when side->apart. */
 static bool plan_side(struct planner *p, const struct side *side,
-                      struct side_plan *plan, struct heads_view *view,
+                      struct joining *joining, struct heads_view *view,
                       const float **own, struct error *e)
 {
-    if (!plan_projection(p, side, &plan->projection, view, e) ||
-        !plan_joining(p, side, plan, view, own, e))
+    float *projected;
+    if (!plan_projection(p, side, &projected, view, e) ||
+        !plan_joining(p, side, joining, projected, view, own, e))
         return false;
 
-    size_t scratch = projection_scratch_bytes(&plan->projection);
-    size_t turning = joining_scratch_bytes(&plan->joining);
-    scratch = turning > scratch ? turning : scratch;
+    size_t scratch = joining_scratch_bytes(joining);
     if (scratch > p->plan->scratch_bytes)
         p->plan->scratch_bytes = scratch;
     return true;
@@ -152,7 +146,6 @@ bool multi_head_plan_sides(struct planner *p, size_t b, struct sequence_plan *s,
                            struct error *e)
 {
     const struct attention_input *in = p->input;
-    const struct attention_weights *w = &in->weights;
     const struct attention_shape *shape = p->shape;
     const struct batch *asked = in->context.count ? &in->context : &in->sequences;
     struct sequence_result *r = s->result;
@@ -160,30 +153,24 @@ bool multi_head_plan_sides(struct planner *p, size_t b, struct sequence_plan *s,
     bool seen = in->want_projections;
     bool present = in->want_present && in->method.name != METHOD_LINEAR;
     bool apart = seen || (present && !in->past.given);
-    struct side query = {.x = numbers_of(p, &in->query, &in->sequences, b),
+    struct side query = {.which = QUERIES,
+                         .x = numbers_of(p, &in->query, &in->sequences, b),
                          .rows = r->T,
-                         .in = shape->d,
                          .heads = shape->H,
                          .width = shape->dk,
-                         .w = &w->wq,
-                         .bias = &w->bq,
                          .apart = seen};
-    struct side key = {.x = numbers_of(p, &in->key, asked, b),
+    struct side key = {.which = KEYS,
+                       .x = numbers_of(p, &in->key, asked, b),
                        .rows = own,
-                       .in = shape->dc,
                        .heads = shape->G,
                        .width = shape->dk,
-                       .w = &w->wk,
-                       .bias = &w->bk,
                        .past = attention_past_rows(shape, &in->past.key, b),
                        .apart = apart};
-    struct side value = {.x = numbers_of(p, &in->value, asked, b),
+    struct side value = {.which = VALUES,
+                         .x = numbers_of(p, &in->value, asked, b),
                          .rows = own,
-                         .in = shape->dc,
                          .heads = shape->G,
                          .width = shape->dv,
-                         .w = &w->wv,
-                         .bias = &w->bv,
                          .past = attention_past_rows(shape, &in->past.value, b),
                          .apart = apart};
     struct attention *a = &s->asked.attention;

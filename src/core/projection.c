@@ -1,115 +1,282 @@
+/* Blocks are some rows by some panels of TILE_WIDTH columns. The weights are read in
+ * place, DEPTH rows of a panel at a time, which stay in the second-level cache while
+ * all rows of the block pass by in groups of TILE_ROWS: measured, copying them into
+ * panels first costs more than it saves, whatever their shape. */
 #include "core/projection.h"
 
-#include <cblas.h>
-#include <stdint.h>
 #include <string.h>
 
-/* Enough rows for the product to run at speed, few enough for a sequence of some
- * hundred tokens to spread over several workers. */
-enum { BLOCK_ROWS = 128 };
+#include "core/vector_kernels.h"
 
-enum { SMALL = 4096 }; /* multiply-adds of a whole product; some microseconds */
+enum {
+    DEPTH = 256,     /* deeper products are sums of parts */
+    MOST_ROWS = 384, /* of a block */
+    SPLIT_ROWS = 128 /* of a block that only copies */
+};
 
-enum { LANES = 4 }; /* of the vectors that every processor has */
+/* Floating-point operations: what is worth handing to another thread, and what one
+ * task should not exceed. */
+static const double LEAST_FLOPS = 2e6, MOST_FLOPS = 1e8;
 
-static size_t at_most(size_t n, size_t most)
+static size_t least(size_t a, size_t b)
 {
-    return n < most ? n : most;
+    return a < b ? a : b;
 }
 
-bool projection_is_small(const struct projection *p)
+static size_t divided_up(size_t n, size_t by)
 {
-    if (!p->out || !p->w)
-        return true;
-    size_t a, b;
-    return !__builtin_mul_overflow(p->rows, p->in, &a) &&
-           !__builtin_mul_overflow(a, p->heads * p->width, &b) && b <= SMALL;
+    return n / by + (n % by != 0);
+}
+
+static size_t columns(const struct projection *p)
+{
+    return p->heads * p->width;
+}
+
+static size_t all_rows(const struct projection *p)
+{
+    return p->count ? p->rows[p->count - 1].until : 0;
+}
+
+/* How a projection is divided into blocks. */
+struct cut {
+    size_t rows, panels; /* of a block, the last ones may be smaller */
+    size_t across;       /* blocks beside one another: the same rows */
+};
+
+static double panel_flops(const struct projection *p, size_t rows)
+{
+    return 2.0 * (double)rows * (double)p->in * TILE_WIDTH;
+}
+
+static struct cut cut_of(const struct projection *p)
+{
+    if (!p->w)
+        return (struct cut){.rows = SPLIT_ROWS, .panels = 1, .across = 1};
+
+    size_t most = MOST_ROWS, panels = divided_up(columns(p), TILE_WIDTH);
+    while (most > TILE_ROWS && panel_flops(p, most) > MOST_FLOPS)
+        most /= 2; /* a multiple of TILE_ROWS, as MOST_ROWS is 6 2^6 */
+    size_t each = divided_up(all_rows(p), divided_up(all_rows(p), most));
+    struct cut cut = {.rows = divided_up(each, TILE_ROWS) * TILE_ROWS, .panels = 1};
+    double flops = panel_flops(p, cut.rows);
+    if (flops < LEAST_FLOPS)
+        cut.panels = least(panels, (size_t)(LEAST_FLOPS / flops) + 1);
+    cut.across = divided_up(panels, cut.panels);
+    return cut;
+}
+
+void projection_add(struct projection *p, size_t count, const float *x, float *out)
+{
+    size_t until = all_rows(p) + count;
+    p->rows[p->count++] = (struct projection_rows){count, x, out, until};
 }
 
 size_t projection_blocks(const struct projection *p)
 {
-    return p->out ? (p->rows + BLOCK_ROWS - 1) / BLOCK_ROWS : 0;
+    if (!p->count)
+        return 0;
+    const struct cut cut = cut_of(p);
+    return divided_up(all_rows(p), cut.rows) * cut.across;
+}
+
+double projection_flops(const struct projection *p)
+{
+    if (!p->count || !p->w)
+        return 0;
+    return 2.0 * (double)all_rows(p) * (double)p->in * (double)columns(p);
+}
+
+/* A block at work. */
+struct work {
+    const struct projection *p;
+    const struct vector_kernels *vector;
+    size_t first, rows; /* among the rows of all sequences */
+    size_t from, width; /* columns of the panel */
+    size_t padded;      /* width */
+    float *panel;       /* [deepest][padded]: some rows of the last panel */
+    float *product; /* [TILE_ROWS][padded], or of all rows when the depth has parts */
+    float *group;   /* [TILE_ROWS][deepest]: rows that are no array */
+};
+
+static size_t widest(const struct projection *p)
+{
+    return vector_padded(least(columns(p), TILE_WIDTH));
+}
+
+static size_t deepest(const struct projection *p)
+{
+    return vector_padded(least(p->in, DEPTH));
 }
 
 size_t projection_scratch_bytes(const struct projection *p)
 {
-    if (!p->out || !p->w)
+    if (!p->count || !p->w)
         return 0;
-
-    return at_most(p->rows, BLOCK_ROWS) * p->heads * p->width * sizeof(float);
+    size_t rows = p->in > DEPTH ? cut_of(p).rows : TILE_ROWS;
+    return (widest(p) * (deepest(p) + rows) + TILE_ROWS * deepest(p)) * sizeof(float);
 }
 
-/* product[i,n] = sum_k x[i,k] w[k,n] by the formula, a row at a time. */
-static void multiply_small(const struct projection *p, const float *x, size_t rows,
-                           float *product)
+/* The sequence that row `i` of all belongs to. */
+static const struct projection_rows *sequence_of(const struct projection *p, size_t i)
 {
-    size_t columns = p->heads * p->width;
-    memset(product, 0, rows * columns * sizeof(float));
-    for (size_t i = 0; i < rows; i++)
-        for (size_t k = 0; k < p->in; k++)
-            for (size_t n = 0; n < columns; n++)
-                product[i * columns + n] += x[i * p->in + k] * p->w[k * columns + n];
-}
-
-/* The same by OpenBLAS. All columns at once: a product for each head
- * would be a fifth slower, as heads are narrow. */
-static void multiply(const struct projection *p, const float *x, size_t rows,
-                     float *product)
-{
-    blasint m = (blasint)rows, n = (blasint)(p->heads * p->width), k = (blasint)p->in;
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, m, n, k, 1.0f, x, k, p->w, n,
-                0.0f, product, n);
-}
-
-/* to[c] = from[c] + bias[c]. Nonzero when a number is not finite: all bits of its
- * exponent are set. Inlined with a constant, this becomes vector instructions. */
-static inline uint32_t add(float *restrict to, const float *restrict from,
-                           const float *restrict bias, size_t count)
-{
-    const uint32_t exponent = 0x7F800000;
-    uint32_t bad = 0;
-    for (size_t c = 0; c < count; c++) {
-        float sum = from[c] + bias[c];
-        uint32_t bits;
-        memcpy(&bits, &sum, sizeof bits);
-        bad |= (bits & exponent) == exponent;
-        to[c] = sum;
+    size_t low = 0, high = p->count - 1; /* the first one that ends behind it */
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (p->rows[middle].until > i)
+            high = middle;
+        else
+            low = middle + 1;
     }
-    return bad;
+    return &p->rows[low];
 }
 
-/* One row of one head: `from` with `bias`, which may be NULL. */
-static bool finish(float *to, const float *from, const float *bias, size_t width)
+static size_t row_in(const struct projection_rows *s, size_t i)
 {
-    /* Adding -0 changes nothing, not even the sign of a zero. */
-    static const float neutral[LANES] = {-0.0f, -0.0f, -0.0f, -0.0f};
-    uint32_t bad = 0;
-    size_t c = 0;
-    for (; c + LANES <= width; c += LANES)
-        bad |= add(to + c, from + c, bias ? bias + c : neutral, LANES);
-    for (; c < width; c++)
-        bad |= add(to + c, from + c, bias ? bias + c : neutral, 1);
-    return !bad;
+    return i - (s->until - s->count);
+}
+
+/* Numbers of TILE_ROWS rows from `i` on, from number k on; where they are no array, or
+ * not so many, as a copy. */
+static const float *group_of(const struct work *w, size_t i, size_t k, size_t depth,
+                             size_t *stride)
+{
+    const struct projection *p = w->p;
+    const struct projection_rows *s = sequence_of(p, i);
+    *stride = p->in;
+    if (i + TILE_ROWS <= s->until)
+        return s->x + row_in(s, i) * p->in + k;
+
+    *stride = deepest(p);
+    for (size_t r = 0; r < TILE_ROWS; r++, i++) {
+        float *to = w->group + r * *stride;
+        if (i >= w->first + w->rows) {
+            memset(to, 0, depth * sizeof *to);
+            continue;
+        }
+        if (i == s->until)
+            s++;
+        memcpy(to, s->x + row_in(s, i) * p->in + k, depth * sizeof *to);
+    }
+    return w->group;
+}
+
+/* Some rows of the panel's weights: in place, or padded with zeros. */
+static const float *panel_of(const struct work *w, size_t k, size_t depth,
+                             size_t *stride)
+{
+    size_t all = columns(w->p);
+    const float *from = w->p->w + k * all + w->from;
+    *stride = all;
+    if (w->width == w->padded)
+        return from;
+
+    *stride = w->padded;
+    for (size_t n = 0; n < depth; n++) {
+        float *to = w->panel + n * w->padded;
+        memcpy(to, from + n * all, w->width * sizeof *to);
+        memset(to + w->width, 0, (w->padded - w->width) * sizeof *to);
+    }
+    return w->panel;
+}
+
+/* Copies a row of columns from `from` on to the heads they belong to. */
+static void split(const struct work *w, const struct projection_rows *s, size_t row,
+                  const float *x)
+{
+    const struct projection *p = w->p;
+    size_t h = w->from / p->width, c = w->from % p->width;
+    for (size_t n = 0, count; n < w->width; n += count, h++, c = 0) {
+        count = least(p->width - c, w->width - n);
+        memcpy(s->out + (h * s->count + row) * p->width + c, x + n, count * sizeof *x);
+    }
+}
+
+/* Of the rows of a group whose products are complete. What pads them is finite. */
+static bool split_group(const struct work *w, size_t i, float *product)
+{
+    const struct projection_rows *s = sequence_of(w->p, i);
+    size_t end = least(i + TILE_ROWS, w->first + w->rows), count = end - i;
+    bool head = w->width == w->padded && w->width == w->p->width;
+    if (head && end <= s->until) { /* the rows follow one another there, too */
+        size_t row = w->from / w->width * s->count + row_in(s, i);
+        return w->vector->scale(s->out + row * w->width, product, count * w->width,
+                                1.0f);
+    }
+    for (size_t r = 0; r < count; r++) {
+        if (i + r == s->until)
+            s++;
+        split(w, s, row_in(s, i + r), product + r * w->padded);
+    }
+    return w->vector->scale(product, product, count * w->padded, 1.0f);
+}
+
+/* What the products of a group are added to. */
+static void begin_group(const struct work *w, float *product)
+{
+    for (size_t r = 0; r < TILE_ROWS; r++, product += w->padded) {
+        memcpy(product, w->p->bias + w->from, w->width * sizeof *product);
+        memset(product + w->width, 0, (w->padded - w->width) * sizeof *product);
+    }
+}
+
+/* One part of the depth for all rows, and with the last one what becomes of them. */
+static bool multiply_part(const struct work *w, size_t k)
+{
+    const struct projection *p = w->p;
+    struct tile_product t = {.width = w->padded,
+                             .depth = least(p->in - k, DEPTH),
+                             .factor = 1.0f,
+                             .add = k > 0 || p->bias,
+                             .c_stride = w->padded};
+    bool last = k + t.depth == p->in, finite = true;
+    t.b = panel_of(w, k, t.depth, &t.b_stride);
+    for (size_t n = 0; n < w->rows; n += TILE_ROWS) {
+        t.c = w->product + (k == 0 && last ? 0 : n * w->padded);
+        t.a = group_of(w, w->first + n, k, t.depth, &t.a_stride);
+        t.next = t.a + TILE_ROWS * t.a_stride;
+        if (k == 0 && p->bias)
+            begin_group(w, t.c);
+        w->vector->multiply(&t);
+        if (last)
+            finite &= split_group(w, w->first + n, t.c);
+    }
+    return finite;
+}
+
+static bool copy_rows(struct work *w)
+{
+    for (size_t i = w->first; i < w->first + w->rows; i++) {
+        const struct projection_rows *s = sequence_of(w->p, i);
+        split(w, s, row_in(s, i), s->x + row_in(s, i) * w->width);
+    }
+    return true;
 }
 
 bool projection_run(const struct projection *p, size_t block, void *scratch)
 {
-    size_t first = block * BLOCK_ROWS;
-    size_t rows = at_most(p->rows - first, BLOCK_ROWS);
-    size_t columns = p->heads * p->width;
+    const struct cut cut = cut_of(p);
+    size_t first = block / cut.across * cut.rows,
+           panel = block % cut.across * cut.panels;
+    struct work w = {.p = p,
+                     .vector = vector_kernels_choice(0),
+                     .first = first,
+                     .rows = least(all_rows(p) - first, cut.rows),
+                     .width = columns(p),
+                     .panel = scratch};
+    if (!p->w)
+        return copy_rows(&w);
 
-    const float *product = p->x + first * p->in;
-    if (p->w) {
-        (projection_is_small(p) ? multiply_small : multiply)(p, product, rows, scratch);
-        product = scratch;
-    }
-
+    w.group = w.panel + widest(p) * deepest(p);
+    w.product = w.group + TILE_ROWS * deepest(p);
+    size_t end = least(panel + cut.panels, divided_up(columns(p), TILE_WIDTH));
     bool finite = true;
-    for (size_t h = 0; h < p->heads; h++) {
-        const float *bias = p->bias ? p->bias + h * p->width : NULL;
-        for (size_t i = 0; i < rows; i++)
-            finite &= finish(p->out + (h * p->rows + first + i) * p->width,
-                             product + i * columns + h * p->width, bias, p->width);
+    for (; panel < end; panel++) {
+        w.from = panel * TILE_WIDTH;
+        w.width = least(columns(p) - w.from, TILE_WIDTH);
+        w.padded = vector_padded(w.width);
+        for (size_t k = 0; k < p->in; k += DEPTH)
+            finite &= multiply_part(&w, k);
     }
     return finite;
 }

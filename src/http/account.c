@@ -96,7 +96,7 @@ static void fill(const struct exchange *x, int64_t now, struct request_record *r
         .parse_ms = r->called ? call->parse_ms : -1,
         .queue_ms = r->called ? call->queue_ms : -1,
         .compute_ms = r->called ? call->compute_ms : -1,
-        .serialize_ms = r->called ? call->serialize_ms : -1,
+        .serialize_ms = r->serialize_ms,
         .send_ms = milliseconds(r->answered_ns, now),
         .total_ms = milliseconds(call->received_ns, now),
         .unix_ms = r->unix_ms,

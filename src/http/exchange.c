@@ -29,6 +29,19 @@ bool exchange_enter(struct exchange *x, enum exchange_phase from,
     return atomic_compare_exchange_strong(&x->phase, &expected, to);
 }
 
+void exchange_hold(struct exchange *x)
+{
+    atomic_fetch_add(&x->holders, 1);
+}
+
+void exchange_release(struct exchange *x)
+{
+    if (atomic_fetch_sub(&x->holders, 1) > 1)
+        return;
+    arena_free(&x->request.call.arena);
+    free(x);
+}
+
 static void *context_of(struct MHD_Connection *connection)
 {
     const union MHD_ConnectionInfo *info =
@@ -48,6 +61,7 @@ static struct exchange *open_exchange(const struct front *front,
                 ->connect_fd;
     set_deadline(x, exchange_site(x)->settings->header_timeout);
     atomic_init(&x->phase, PHASE_IDLE);
+    atomic_init(&x->holders, 1);
     watch_add(front->watch, x);
     return x;
 }
@@ -69,7 +83,7 @@ void exchange_connection(void *front, struct MHD_Connection *connection,
     int copy = x->linger ? fcntl(x->fd, F_DUPFD_CLOEXEC, 0) : -1;
     if (copy >= 0)
         watch_farewell(at->watch, copy);
-    free(x);
+    exchange_release(x);
 }
 
 static int64_t wall_clock_ms(void)
@@ -102,6 +116,7 @@ void *exchange_begin(void *front, const char *target, struct MHD_Connection *con
     r->call.received_ns = clock_now_ns();
     r->unix_ms = wall_clock_ms();
     r->label = route_count;
+    r->serialize_ms = -1;
     atomic_fetch_add_explicit(&exchange_site(x)->in_flight, 1, memory_order_relaxed);
 
     struct target parts;
@@ -288,9 +303,13 @@ void exchange_end(void *front, struct MHD_Connection *connection, void **context
     *context = NULL;
     if (!x)
         return;
+    /* The pool may still write for a client that has left; then the connection is over,
+     * and the arena goes with the exchange. */
+    bool written_for = stream_end(x);
     account_for(x, why);
     x->requests++;
-    arena_free(&x->request.call.arena);
+    if (!written_for)
+        arena_free(&x->request.call.arena);
     atomic_fetch_sub_explicit(&exchange_site(x)->in_flight, 1, memory_order_relaxed);
 
     /* An exchange that was cut stays so: its connection is about to be closed. */

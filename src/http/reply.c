@@ -1,11 +1,11 @@
 #include "http/reply.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
+#include "codec/milliseconds.h"
 #include "codec/problem.h"
 #include "service/clock.h"
 
@@ -177,24 +177,20 @@ void reply_options(struct exchange *x)
           with(MHD_create_response_from_iovec(NULL, 0, NULL, NULL), "Allow", allow));
 }
 
-/* Whole microseconds, because formatting a double costs as much as a small request. */
-static struct timing_part {
-    int ms, us;
-} timing_part(double ms)
-{
-    int us = ms > 0 ? (int)fmin(ms * 1000 + 0.5, 2e9) : 0;
-    return (struct timing_part){us / 1000, us % 1000};
-}
+enum { TIMING_BYTES = 64 + 4 * MILLISECONDS_BYTES };
 
-static void timing_text(const struct attention_call *call, char *text, size_t size)
+static void timing_text(const struct attention_call *call, char text[TIMING_BYTES])
 {
-    struct timing_part p = timing_part(call->parse_ms), q = timing_part(call->queue_ms),
-                       c = timing_part(call->compute_ms),
-                       s = timing_part(call->serialize_ms);
-    snprintf(text, size,
-             "parse;dur=%d.%03d, queue;dur=%d.%03d, compute;dur=%d.%03d, "
-             "serialize;dur=%d.%03d",
-             p.ms, p.us, q.ms, q.us, c.ms, c.us, s.ms, s.us);
+    const struct {
+        const char *name;
+        double ms;
+    } stages[] = {{"parse;dur=", call->parse_ms},
+                  {", queue;dur=", call->queue_ms},
+                  {", compute;dur=", call->compute_ms},
+                  {", serialize;dur=", call->serialize_ms}};
+    for (size_t i = 0; i < sizeof stages / sizeof *stages; i++)
+        text = milliseconds_write(stages[i].ms, stpcpy(text, stages[i].name));
+    *text = '\0';
 }
 
 /* MHD_IoVec is an iovec whose bytes are const, but a type of its own. */
@@ -219,6 +215,7 @@ static struct MHD_Response *response_of_pieces(struct attention_call *call)
 void reply_call(struct exchange *x)
 {
     struct attention_call *call = &x->request.call;
+    x->request.serialize_ms = call->serialize_ms;
     if (call->error.code == ERROR_CANCELLED) {
         x->request.error = ERROR_CANCELLED;
         return;
@@ -227,13 +224,16 @@ void reply_call(struct exchange *x)
         reply_problem(x, &call->error);
         return;
     }
-    char timing[128];
-    timing_text(call, timing, sizeof timing);
+    char timing[TIMING_BYTES];
+    timing_text(call, timing);
     bool text = call->form == ANSWER_TEXT;
     struct MHD_Response *response =
-        with(response_of_pieces(call), "Content-Type",
+        with(call->more ? stream_response(x) : response_of_pieces(call), "Content-Type",
              text ? "text/plain; charset=utf-8" : "application/json");
-    queue(x, 200, call->answer_bytes, with(response, "Server-Timing", timing));
+    queue(x, 200, call->more ? call->answer_bound : call->answer_bytes,
+          with(response, "Server-Timing", timing));
+    if (call->more && x->request.status)
+        stream_begin(x);
 }
 
 void reply_raw(int fd, const struct error *error)

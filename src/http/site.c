@@ -7,12 +7,17 @@
 #include "http/routes.h"
 #include "service/clock.h"
 
+/* More than any one request within the default limits is, however few the workers. */
+#define QUEUE_WORK_A_WORKER UINT64_C(2000000000000)
+
 static void decide(struct settings *s, const struct machine *machine)
 {
     if (s->workers == 0)
         s->workers = machine->cpus;
     if (s->queue_depth == 0)
         s->queue_depth = 64 * s->workers;
+    if (s->queue_work == 0)
+        s->queue_work = QUEUE_WORK_A_WORKER * s->workers;
     if (s->memory_limit == 0)
         s->memory_limit = machine->memory / 4;
 }
@@ -39,6 +44,7 @@ static struct info info_of(const struct settings *s, const struct machine *machi
         .body_limit = s->body_limit,
         .connection_limit = s->connection_limit,
         .queue_depth = s->queue_depth,
+        .queue_work = s->queue_work,
         .timeout_ms = (double)s->timeout,
         .queue_wait_ms = (double)s->queue_wait,
         .header_timeout_ms = (double)s->header_timeout,
@@ -75,6 +81,7 @@ static bool open_service(struct site *site, struct error *e)
     const struct attention_service_options options = {
         .workers = s->workers,
         .queue_depth = s->queue_depth,
+        .queue_work = s->queue_work,
         .queue_wait_ns = (int64_t)s->queue_wait * NS_PER_MS,
         .timeout_ns = (int64_t)s->timeout * NS_PER_MS,
         .limits = site->info.attention,
@@ -105,8 +112,12 @@ bool site_open(struct site *site, struct settings *s, const struct machine *mach
 
 void site_close(struct site *site)
 {
-    if (site->service)
+    if (site->service) {
+        /* A stream may have asked for more after the drain. */
+        attention_service_close(site->service);
+        attention_service_drain(site->service, clock_now_ns());
         attention_service_delete(site->service);
+    }
     if (site->request_log)
         request_log_delete(site->request_log);
     metrics_delete(site->metrics);

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "service/attention_cost.h"
 #include "service/clock.h"
 
 /* An answer that is written where it was asked for: some ten microseconds. */
@@ -9,9 +10,6 @@
 
 /* Pairs of a query and a key of all heads, of what may be small. */
 #define SMALL_CELLS 4096.0
-
-/* What a request costs besides reading its body, as if it were bytes. */
-#define COST_OF_ANY 512
 
 struct attention_call *attention_call_of(struct job *job)
 {
@@ -80,9 +78,11 @@ static void count_work(const struct attention_call *call)
         metrics_observe(m, METRIC_SEQUENCE_LENGTH, (double)result->sequence[b].T);
 }
 
+/* The phases that are over; writing is when all is written. */
 static void count_call(const struct attention_call *call)
 {
-    struct metrics *m = call->state->context->metrics;
+    struct call_state *state = call->state;
+    struct metrics *m = state->context->metrics;
     if (!m)
         return;
 
@@ -90,24 +90,37 @@ static void count_call(const struct attention_call *call)
                                                 STAGE_SERIALIZE};
     const double spent_ms[] = {call->queue_ms, call->parse_ms, call->compute_ms,
                                call->serialize_ms};
-    for (enum call_phase p = CALL_WAITING; p <= call->state->phase; p++)
-        metrics_stage(m, stages[p], spent_ms[p] / 1000);
-    if (call->error.code == ERROR_CANCELLED)
-        metrics_cancelled(m, stages[call->state->phase]);
+    enum call_phase over = call->more ? CALL_WRITING : state->phase + 1;
+    for (; state->counted < over; state->counted++)
+        metrics_stage(m, stages[state->counted], spent_ms[state->counted] / 1000);
+    bool begun = call->answer_bytes > 0; /* then it is the sending that is cancelled */
+    if (call->error.code == ERROR_CANCELLED && !begun)
+        metrics_cancelled(m, stages[state->phase]);
 }
 
-static void finish_answer(struct attention_call *call)
+static void end_answer(const struct attention_call *call, struct iovec *last)
 {
+    const struct attention_timing timing = {
+        .parse_ms = call->parse_ms,
+        .queue_ms = call->queue_ms,
+        .compute_ms = call->compute_ms,
+        .total_ms = milliseconds(clock_now_ns() - call->received_ns)};
+    last->iov_len =
+        attention_response_finish(call->state->response, &timing, last->iov_base);
+}
+
+/* What this window holds. */
+static void hand_out(struct attention_call *call)
+{
+    const struct answer_windows *w = &call->state->windows;
     if (call->state->response) {
-        const struct attention_timing timing = {
-            .parse_ms = call->parse_ms,
-            .queue_ms = call->queue_ms,
-            .compute_ms = call->compute_ms,
-            .total_ms = milliseconds(clock_now_ns() - call->received_ns)};
-        struct iovec *last = &call->pieces[call->piece_count - 1];
-        last->iov_len =
-            attention_response_finish(call->state->response, &timing, last->iov_base);
+        call->pieces = w->pieces;
+        call->piece_count = w->end - w->first;
+        call->more = !answer_windows_at_end(w);
+        if (!call->more)
+            end_answer(call, &call->pieces[call->piece_count - 1]);
     }
+    call->answer_bytes = 0;
     for (size_t i = 0; i < call->piece_count; i++)
         call->answer_bytes += call->pieces[i].iov_len;
 }
@@ -133,9 +146,14 @@ static bool advance(struct attention_call *call)
         if (attention_call_write(call))
             return true;
         break;
-    case CALL_WRITING: break;
+    case CALL_WRITING:
+        if (call->more && attention_call_write(call)) {
+            call->more = false;
+            return true;
+        }
+        break;
     }
-    finish_answer(call);
+    hand_out(call);
     return false;
 }
 
@@ -148,6 +166,8 @@ static bool call_next(struct job *job)
     if (call->error.code == ERROR_NONE && advance(call))
         return true;
 
+    if (call->error.code != ERROR_NONE)
+        call->more = false;
     note_time(call, clock_now_ns());
     count_call(call);
     return false;
@@ -161,14 +181,6 @@ static void run_stage(struct attention_call *call, void *scratch)
         job->run(job, task, scratch);
     if (clock_now_ns() >= job->deadline_ns)
         job_stop(job, ERROR_DEADLINE);
-}
-
-static size_t answer_bound(const struct attention_call *call)
-{
-    size_t bytes = 0;
-    for (size_t i = 0; i < call->piece_count; i++)
-        bytes += call->pieces[i].iov_len;
-    return bytes;
 }
 
 /* Back to the start, to wait for a worker. */
@@ -211,7 +223,7 @@ bool attention_call_run_small(struct attention_call *call)
     void *scratch = NULL;
     if (call->error.code == ERROR_NONE) {
         struct multi_head *layer = call->state->layer;
-        if (!multi_head_work(layer).small || answer_bound(call) > SMALL_ANSWER) {
+        if (!multi_head_work(layer).small || call->answer_bound > SMALL_ANSWER) {
             wait_again(call);
             return false;
         }
@@ -245,6 +257,17 @@ bool attention_call_prepare(struct attention_call *call, struct call_context *co
                              .finished = call_finished,
                              .deadline_ns = call->complete_ns + context->timeout_ns,
                              .cancelled = &call->cancelled,
-                             .cost = call->body_length + COST_OF_ANY};
+                             .cost = attention_cost_of_body(call->body_length),
+                             .error = &call->error};
     return true;
+}
+
+void attention_call_go_on(struct attention_call *call)
+{
+    /* The answer has begun: it is late no more, only its client can be too slow. */
+    call->job.deadline_ns = INT64_MAX;
+    call->job.cost = attention_cost(0, 0, ANSWER_WINDOW);
+    /* As if no time had passed since the last window. */
+    call->state->phase_start_ns =
+        clock_now_ns() - (int64_t)(call->serialize_ms * (double)NS_PER_MS);
 }

@@ -9,8 +9,11 @@
 /* Scratch of one worker: a block of query rows times 500,000 keys. */
 #define SCRATCH_LIMIT ((size_t)64 << 20)
 
-/* A body that is read where it arrived: that takes a few microseconds. */
-#define SMALL_BODY ((size_t)2048)
+/* Short requests are said to come this long after the last one. */
+#define KEEP_FREE_NS NS_PER_S
+
+/* A body that is read where it arrived: that takes some ten microseconds. */
+#define SMALL_BODY ((size_t)8192)
 
 struct attention_service {
     struct scheduler *scheduler;
@@ -42,6 +45,8 @@ struct attention_service *attention_service_new(
     const struct scheduler_options pool = {.workers = options->workers,
                                            .queue_depth = options->queue_depth,
                                            .queue_wait_ns = options->queue_wait_ns,
+                                           .keep_free_ns = KEEP_FREE_NS,
+                                           .queue_work = options->queue_work,
                                            .scratch_limit = SCRATCH_LIMIT,
                                            .metrics = options->metrics};
     s->scheduler = scheduler_new(&pool, e);
@@ -67,6 +72,12 @@ bool attention_service_submit(struct attention_service *s, struct attention_call
 {
     return (call->state || attention_call_prepare(call, &s->context, e)) &&
            scheduler_submit(s->scheduler, &call->job, e);
+}
+
+void attention_service_go_on(struct attention_service *s, struct attention_call *call)
+{
+    attention_call_go_on(call);
+    scheduler_resubmit(s->scheduler, &call->job);
 }
 
 unsigned attention_service_retry_after(struct attention_service *s)

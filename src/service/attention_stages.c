@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "codec/picture_text.h"
+#include "service/attention_cost.h"
 #include "service/clock.h"
 
 /* A task is worth handing to another worker from about 50 us on: that many
@@ -50,7 +51,7 @@ static void adopt_timeout(struct attention_call *call)
     call->job.deadline_ns = call->complete_ns + state->limit_ns;
 }
 
-static bool plan_pieces(struct attention_call *call, struct error *e)
+static bool plan_answer(struct attention_call *call, struct error *e)
 {
     struct call_state *state = call->state;
     struct json_text id = {call->id, strlen(call->id)};
@@ -60,19 +61,9 @@ static bool plan_pieces(struct attention_call *call, struct error *e)
     if (!state->response)
         return false;
 
-    size_t count = attention_response_pieces(state->response);
-    struct iovec *pieces = arena_alloc(&call->arena, count, sizeof *pieces, e);
-    if (!pieces)
+    if (!answer_windows_plan(&state->windows, state->response, &call->arena, e))
         return false;
-    for (size_t i = 0; i < count; i++) {
-        size_t bound = attention_response_bound(state->response, i);
-        void *room = arena_alloc(&call->arena, bound, 1, e);
-        if (!room)
-            return false;
-        pieces[i] = (struct iovec){.iov_base = room, .iov_len = bound};
-    }
-    call->pieces = pieces;
-    call->piece_count = count;
+    call->answer_bound = attention_response_most(state->response);
     return true;
 }
 
@@ -95,6 +86,11 @@ bool attention_call_decode(struct attention_call *call)
     return state->decoded;
 }
 
+static void predict_cost(struct attention_call *call, double flops)
+{
+    call->job.cost = attention_cost(call->body_length, flops, call->answer_bound);
+}
+
 static bool parse(struct attention_call *call, struct error *e)
 {
     struct call_state *state = call->state;
@@ -111,7 +107,10 @@ static bool parse(struct attention_call *call, struct error *e)
     call->tokens = work.longest;
     call->width = input_width(&state->request.input);
     call->heads = multi_head_result(state->layer)->H;
-    return call->form == ANSWER_TEXT || plan_pieces(call, e);
+    if (call->form != ANSWER_TEXT && !plan_answer(call, e))
+        return false;
+    predict_cost(call, work.flops);
+    return true;
 }
 
 static void run_parse(struct job *job, size_t task, void *scratch)
@@ -172,11 +171,12 @@ bool attention_call_compute(struct attention_call *call)
 static void run_write(struct job *job, size_t task, void *scratch)
 {
     (void)scratch;
-    const struct attention_call *call = attention_call_of(job);
-    struct range units = units_of(job, call->state->units, task);
+    const struct call_state *state = attention_call_of(job)->state;
+    struct iovec *pieces = state->windows.pieces;
+    struct range units = units_of(job, state->units, task);
     for (size_t i = units.begin; i < units.end; i++)
-        call->pieces[i].iov_len = attention_response_write(call->state->response, i,
-                                                           call->pieces[i].iov_base);
+        pieces[i].iov_len = attention_response_write(
+            state->response, state->windows.first + i, pieces[i].iov_base);
 }
 
 static bool draw(struct attention_call *call, struct buffer *picture, struct error *e)
@@ -215,12 +215,17 @@ bool attention_call_write(struct attention_call *call)
         stage(call, run_draw, 1, 1);
         return true;
     }
-    if (call->piece_count == 1)
-        return false; /* the last one, which ends the answer */
+    struct answer_windows *w = &call->state->windows;
+    answer_windows_next(w);
+    size_t pieces = w->end - w->first;
+    if (answer_windows_at_end(w))
+        pieces--; /* the last one, which ends the answer */
+    if (pieces == 0)
+        return false;
 
     double bytes = 0;
-    for (size_t i = 0; i + 1 < call->piece_count; i++)
-        bytes += (double)call->pieces[i].iov_len;
-    stage(call, run_write, call->piece_count - 1, bytes / BYTES_PER_TASK);
+    for (size_t i = 0; i < pieces; i++)
+        bytes += (double)w->pieces[i].iov_len;
+    stage(call, run_write, pieces, bytes / BYTES_PER_TASK);
     return true;
 }

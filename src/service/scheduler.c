@@ -12,22 +12,7 @@ void job_stop(struct job *job, enum error_code why)
     atomic_compare_exchange_strong(&job->stopped, &goes_on, (int)why);
 }
 
-double scheduler_cost(size_t cost)
-{
-    return cost ? (double)cost : 1;
-}
-
-struct lane *scheduler_lane(struct scheduler *s, size_t cost)
-{
-    return &s->lane[cost <= SHORT_JOB_COST ? SOURCE_SHORT : SOURCE_LONG];
-}
-
-size_t scheduler_waiting(const struct scheduler *s)
-{
-    return s->lane[SOURCE_SHORT].waiting.length + s->lane[SOURCE_LONG].waiting.length;
-}
-
-void scheduler_gauge(const struct scheduler *s, enum metric which, size_t value)
+void scheduler_gauge(const struct scheduler *s, enum metric which, uint64_t value)
 {
     if (s->options.metrics)
         metrics_set(s->options.metrics, which, (double)value);
@@ -79,12 +64,11 @@ struct scheduler *scheduler_new(const struct scheduler_options *options,
     pthread_mutex_init(&s->lock, NULL);
     condition_init(&s->work);
     condition_init(&s->idle);
-    job_list_init(&s->lane[SOURCE_SHORT].waiting);
-    job_list_init(&s->lane[SOURCE_LONG].waiting);
-    job_list_init(&s->ring);
+    job_order_init(&s->order);
     job_list_init(&s->ended);
 
     scheduler_gauge(s, METRIC_QUEUE_CAPACITY, options->queue_depth);
+    scheduler_gauge(s, METRIC_QUEUE_WORK, 0);
     scheduler_gauge(s, METRIC_WORKERS, options->workers);
     /* Until they go to sleep for want of work. */
     scheduler_gauge(s, METRIC_WORKERS_BUSY, options->workers);
@@ -94,65 +78,6 @@ struct scheduler *scheduler_new(const struct scheduler_options *options,
         return NULL;
     }
     return s;
-}
-
-static int64_t predicted_wait(const struct scheduler *s)
-{
-    if (s->accepted < s->options.workers || s->smoothed_cost <= 0)
-        return 0;
-
-    double ns = s->pending_cost * (s->smoothed_ns / s->smoothed_cost) /
-                (double)s->options.workers;
-    return ns < 1e18 ? (int64_t)ns : (int64_t)1e18;
-}
-
-int64_t scheduler_predicted_wait_ns(struct scheduler *s)
-{
-    pthread_mutex_lock(&s->lock);
-    int64_t ns = predicted_wait(s);
-    pthread_mutex_unlock(&s->lock);
-    return ns;
-}
-
-static bool refuse(const struct scheduler *s, bool closed, size_t waiting,
-                   int64_t wait_ns, struct error *e)
-{
-    if (closed)
-        return error_set(e, ERROR_SHUTTING_DOWN, "",
-                         "the service is shutting down and takes no more requests");
-    if (waiting >= s->options.queue_depth)
-        return error_set(e, ERROR_OVERLOADED, "",
-                         "%zu requests are waiting, at most %zu may (queue_depth)",
-                         waiting, s->options.queue_depth);
-    return error_set(e, ERROR_OVERLOADED, "",
-                     "the wait would be about %lld ms, at most %lld ms are allowed "
-                     "(queue_wait)",
-                     (long long)(wait_ns / NS_PER_MS),
-                     (long long)(s->options.queue_wait_ns / NS_PER_MS));
-}
-
-bool scheduler_submit(struct scheduler *s, struct job *job, struct error *e)
-{
-    job->submitted_ns = clock_now_ns();
-
-    pthread_mutex_lock(&s->lock);
-    size_t waiting = scheduler_waiting(s), sleeping = s->sleeping;
-    int64_t wait_ns = predicted_wait(s);
-    bool closed = s->closed;
-    bool welcome = !closed && waiting < s->options.queue_depth &&
-                   wait_ns <= s->options.queue_wait_ns;
-    if (welcome) {
-        job_list_push(&scheduler_lane(s, job->cost)->waiting, job);
-        s->accepted++;
-        s->pending_cost += scheduler_cost(job->cost);
-        scheduler_gauge(s, METRIC_QUEUE_DEPTH, waiting + 1);
-    }
-    pthread_mutex_unlock(&s->lock);
-
-    if (!welcome)
-        return refuse(s, closed, waiting, wait_ns, e);
-    scheduler_wake(s, 1, sleeping);
-    return true;
 }
 
 void scheduler_close(struct scheduler *s)

@@ -7,9 +7,6 @@
 #define SWEEP_NS        (5 * NS_PER_MS)
 #define SWEEP_NS_A_HEAD ((int64_t)20000)
 
-/* The part of the newest job in the smoothed figures. */
-#define SMOOTHING 0.125
-
 static bool is_stopped(const struct job *job)
 {
     return atomic_load_explicit(&job->stopped, memory_order_relaxed) != ERROR_NONE;
@@ -48,76 +45,79 @@ static void sweep_waiting(struct scheduler *s, int64_t now)
 {
     if (now < s->next_sweep_ns)
         return;
-    s->next_sweep_ns = now + SWEEP_NS + (int64_t)scheduler_waiting(s) * SWEEP_NS_A_HEAD;
+    s->next_sweep_ns =
+        now + SWEEP_NS + (int64_t)s->order.length[LINE_WAITING] * SWEEP_NS_A_HEAD;
 
     struct sweep sweep = {s, now};
-    job_list_sift(&s->lane[SOURCE_SHORT].waiting, waits_in_vain, &sweep, &s->ended);
-    job_list_sift(&s->lane[SOURCE_LONG].waiting, waits_in_vain, &sweep, &s->ended);
+    job_order_sift(&s->order, waits_in_vain, &sweep, &s->ended);
 }
 
 /* `job` leaves the queue and is now one worker's alone. */
-static bool start(struct scheduler *s, struct job *job, int64_t now,
+static void start(struct scheduler *s, struct job *job, int64_t now,
                   struct assignment *out)
 {
-    if (!job)
-        return false;
-
+    enum job_length length = job_length_of(job->counted);
     job->taken_ns = now;
-    scheduler_lane(s, job->cost)->running++;
-    scheduler_gauge(s, METRIC_QUEUE_DEPTH, scheduler_waiting(s));
+    job->reading = length == LENGTH_LONG;
+    s->reading += job->reading;
+    s->running[length]++;
+    scheduler_gauge(s, METRIC_QUEUE_DEPTH, s->order.length[LINE_WAITING]);
     *out = (struct assignment){.job = job, .alone = true};
+}
+
+/* False: the job was stopped, and whoever runs the last of its tasks goes on with it.
+ */
+static bool take_task(struct scheduler *s, struct job *job, int64_t now,
+                      struct assignment *out)
+{
+    if (!scheduler_check(s, job, now)) {
+        job->next_task = job->tasks; /* the others are not run */
+        *out = (struct assignment){.job = job, .alone = true};
+        return job->running_tasks == 0;
+    }
+    *out = (struct assignment){.job = job, .task = job->next_task++};
+    job->running_tasks++;
+    if (job->next_task < job->tasks)
+        job_order_push(&s->order, LINE_SHARED, job);
     return true;
 }
 
-static bool take_waiting(struct scheduler *s, struct lane *lane, int64_t now,
-                         struct assignment *out)
+/* One worker is left for the short jobs while they come. */
+static bool may_read(const struct scheduler *s, int64_t now)
 {
-    if (lane->running >= RUNNING_PER_WORKER * s->options.workers)
-        return false;
-    return start(s, job_list_pop(&lane->waiting), now, out);
-}
-
-static bool take_task(struct scheduler *s, int64_t now, struct assignment *out)
-{
-    struct job *job;
-    while ((job = job_list_pop(&s->ring))) {
-        if (!scheduler_check(s, job, now)) {
-            job->next_task = job->tasks; /* the others are not run */
-            if (job->running_tasks)
-                continue; /* whoever runs the last of them goes on with the job */
-            *out = (struct assignment){.job = job, .alone = true};
-            return true;
-        }
-        *out = (struct assignment){.job = job, .task = job->next_task++};
-        job->running_tasks++;
-        if (job->next_task < job->tasks)
-            job_list_push(&s->ring, job);
-        return true;
-    }
-    return false;
+    return s->options.workers == 1 || s->reading + 1 < s->options.workers ||
+           now >= s->short_until_ns;
 }
 
 static bool take_turn(struct scheduler *s, int64_t now, struct assignment *out)
 {
-    if (start(s, job_list_pop(&s->ended), now, out))
+    struct job *job = job_list_pop(&s->ended);
+    if (job) {
+        start(s, job, now, out);
         return true;
+    }
 
-    for (unsigned i = 0; i < SOURCE_COUNT; i++) {
-        enum source source = (s->turn + i) % SOURCE_COUNT;
-        bool found = source == SOURCE_RING
-                         ? take_task(s, now, out)
-                         : take_waiting(s, &s->lane[source], now, out);
-        if (found) {
-            s->turn = (source + 1) % SOURCE_COUNT;
+    size_t most = RUNNING_PER_WORKER * s->options.workers;
+    const bool may_start[LENGTH_COUNT] = {
+        [LENGTH_SHORT] = s->running[LENGTH_SHORT] < most,
+        [LENGTH_LONG] = s->running[LENGTH_LONG] < most && may_read(s, now)};
+    enum job_line line;
+    while ((job = job_order_pop(&s->order, may_start, &line))) {
+        if (line == LINE_WAITING) {
+            start(s, job, now, out);
             return true;
         }
+        if (take_task(s, job, now, out))
+            return true;
     }
     return false;
 }
 
 /* Until somebody submits or shares. Nobody waits in vain meanwhile: when a worker has
- * nothing to do the ring is empty, so at most one job a worker is running, which is
- * below the bound, and so the queue is empty as well. */
+ * nothing to do no stage has tasks to give, so at most one job a worker is running,
+ * which is below the bound. What may still wait is a long job, behind those that are
+ * being read; it is looked at when one of them is shared, which wakes workers, or
+ * retired, whose worker then asks. */
 static void sleep_until_work(struct scheduler *s)
 {
     s->sleeping++;
@@ -149,10 +149,12 @@ bool scheduler_take(struct scheduler *s, int64_t worked_ns, struct assignment *o
 void scheduler_share(struct scheduler *s, struct job *job)
 {
     pthread_mutex_lock(&s->lock);
-    job->next_task = 1;
-    job->running_tasks = 1;
-    job_list_push(&s->ring, job);
+    s->reading -= job->reading;
+    job->reading = false;
+    job->next_task = 0;
+    job->running_tasks = 0;
     size_t others = job->tasks - 1, sleeping = s->sleeping;
+    job_order_push(&s->order, LINE_SHARED, job);
     pthread_mutex_unlock(&s->lock);
     scheduler_wake(s, others, sleeping);
 }
@@ -169,15 +171,10 @@ bool scheduler_task_done(struct scheduler *s, struct job *job, int64_t ns)
 
 void scheduler_retire(struct scheduler *s, const struct retired_job *job)
 {
-    double cost = scheduler_cost(job->cost);
-
     pthread_mutex_lock(&s->lock);
-    scheduler_lane(s, job->cost)->running--;
-    s->pending_cost -= cost;
-    if (job->complete) {
-        s->smoothed_ns += SMOOTHING * ((double)job->spent_ns - s->smoothed_ns);
-        s->smoothed_cost += SMOOTHING * (cost - s->smoothed_cost);
-    }
+    s->running[job_length_of(job->counted)]--;
+    s->reading -= job->reading;
+    scheduler_forget_work(s, job);
     if (--s->accepted == 0)
         pthread_cond_broadcast(&s->idle);
     pthread_mutex_unlock(&s->lock);

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,31 +67,31 @@ static bool prepare(struct worker *w, struct job *job)
 
 static void retire(struct worker *w, struct job *job)
 {
-    struct retired_job retired = {.cost = job->cost,
-                                  .spent_ns = job->spent_ns,
-                                  .complete = atomic_load(&job->stopped) == ERROR_NONE};
+    struct retired_job retired = {
+        .counted = job->counted,
+        .guessed = job->guessed,
+        .reading = job->reading,
+        .spent_ns = job->spent_ns,
+        .exemplary = job->cost && atomic_load(&job->stopped) == ERROR_NONE};
     job->finished(job);
     lap(w);
     scheduler_retire(w->scheduler, &retired);
 }
 
-/* The job is this worker's alone: goes on with it, to its end or until the last
- * task of a shared stage is somebody else's. */
+/* The job is this worker's alone: goes on with it, to its end or to a stage that is
+ * for all. */
 static void go_on(struct worker *w, struct job *job)
 {
     while (prepare(w, job)) {
         if (!scheduler_check(w->scheduler, job, w->since_ns))
             continue; /* next() hears of it */
-
-        if (job->tasks == 1) {
-            run_task(w, job, 0);
-            job->spent_ns += lap(w);
-        } else {
+        if (job->tasks > 1) {
             scheduler_share(w->scheduler, job);
-            run_task(w, job, 0);
-            if (!scheduler_task_done(w->scheduler, job, lap(w)))
-                return;
+            return;
         }
+        run_task(w, job, 0);
+        job->spent_ns += lap(w);
+        scheduler_recount(w->scheduler, job);
     }
     retire(w, job);
 }
@@ -103,6 +104,8 @@ static void *work(void *argument)
         w->since_ns = clock_now_ns();
         w->worked_ns = 0;
         if (!now.alone) {
+            /* The threads that move bytes run here, too, when there is no other CPU. */
+            sched_yield();
             run_task(w, now.job, now.task);
             now.alone = scheduler_task_done(w->scheduler, now.job, lap(w));
         }

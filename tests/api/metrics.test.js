@@ -66,7 +66,7 @@ describe('from the start', () => {
       for (const type of types) zero(`attentiond_rejected_total{reason="${type.split(':').pop()}"}`);
     for (const stage of stages) zero(`attentiond_cancelled_total{stage="${stage}"}`);
     for (const name of ['sequences', 'tokens', 'compute_flops']) zero(`attentiond_${name}_total`);
-    for (const name of ['queue_depth', 'draining', 'workers_busy']) zero(`attentiond_${name}`);
+    for (const name of ['queue_depth', 'queue_work_flops', 'draining', 'workers_busy']) zero(`attentiond_${name}`);
     assert.ok(first.attentiond_worker_busy_seconds_total >= 0);
   });
 

@@ -8,7 +8,7 @@
 
 #include "core/attention.h"
 
-enum { MOST_THREADS = 64, MOST_RUNS = 200, LEFT = 128 };
+enum { MOST_THREADS = 64, MOST_RUNS = 2000, LEFT = 128 };
 
 struct options {
     size_t threads;

@@ -11,6 +11,7 @@ static const struct info info = {
     .body_limit = 16777216,
     .connection_limit = 4096,
     .queue_depth = 128,
+    .queue_work = 4000000000000,
     .timeout_ms = 30000,
     .queue_wait_ms = 2000.5,
     .header_timeout_ms = 10000,
@@ -32,7 +33,8 @@ static const struct info info = {
     "\"limits\":{\"max_batch\":256,\"max_tokens\":8192,\"max_width\":4096,"       \
     "\"max_heads\":128,\"max_map_numbers\":67108864,\"answer_limit\":268435456,"  \
     "\"header_limit\":16384,\"body_limit\":16777216,\"memory_limit\":1073741824," \
-    "\"connection_limit\":4096,\"queue_depth\":128,\"queue_wait_ms\":2000.5,"     \
+    "\"connection_limit\":4096,\"queue_depth\":128,"                              \
+    "\"queue_work\":4000000000000,\"queue_wait_ms\":2000.5,"                      \
     "\"timeout_ms\":30000.0,\"header_timeout_ms\":10000.0,"                       \
     "\"body_timeout_ms\":30000.0,\"idle_timeout_ms\":75000.0}"
 

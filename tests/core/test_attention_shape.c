@@ -231,6 +231,13 @@ START_TEST(one_more_than_a_limit_names_the_figure_and_the_setting)
         {"/weights/wo", "has 9 columns, the setting max_width allows 8",
          {.sequences = ONE(5, 4),
           WEIGHTS(MATRIX(4, 4), MATRIX(4, 4), MATRIX(4, 4), MATRIX(4, 9))}},
+        {"/value", "makes rows of 4 x 3 numbers (heads x the width of a value), the "
+                   "setting max_width allows 8",
+         {PROJECTED(MATRIX(2, 8), MATRIX(2, 4), MATRIX(2, 6)), .heads = 4, .kv_heads = 2}},
+        {"/weights/wv", "makes rows of 4 x 3 numbers (heads x the width of a value), the "
+                        "setting max_width allows 8",
+         {.sequences = ONE(2, 4), .heads = 4, .kv_heads = 2,
+          WEIGHTS(MATRIX(4, 8), MATRIX(4, 4), MATRIX(4, 6))}},
         {"", "the attention maps have 75 numbers, the setting max_map_numbers allows 50 "
              "(\"maps\": \"none\" needs none)",
          {.sequences = ONE(5, 6), .heads = 3}},
@@ -281,10 +288,10 @@ START_TEST(what_fits_says_what_will_be_computed)
           .kv_heads = 2, .maps = MAPS_MEAN, MASK(4, 2, 4, 5, 4)},
          {.B = 2, .H = 4, .G = 2, .dk = 2, .dv = 1, .d = 2, .dc = 3, .longest_T = 5,
           .longest_S = 4, .output_width = 7, .map_heads = 1}},
-        {{PROJECTED(MATRIX(3, 8), MATRIX(5, 2), MATRIX(5, 3)), .heads = 4, .kv_heads = 1,
+        {{PROJECTED(MATRIX(3, 8), MATRIX(5, 2), MATRIX(5, 2)), .heads = 4, .kv_heads = 1,
           .maps = MAPS_NONE, MASK(2, 3, 2)},
-         {.projected = true, .single = true, .B = 1, .H = 4, .G = 1, .dk = 2, .dv = 3,
-          .d = 8, .dc = 2, .longest_T = 3, .longest_S = 5, .output_width = 12}},
+         {.projected = true, .single = true, .B = 1, .H = 4, .G = 1, .dk = 2, .dv = 2,
+          .d = 8, .dc = 2, .longest_T = 3, .longest_S = 5, .output_width = 8}},
         {{PROJECTED(CUBE(1, 3, 4), CUBE(1, 5, 4), CUBE(1, 5, 6)), .heads = 2},
          {.projected = true, .B = 1, .H = 2, .G = 2, .dk = 2, .dv = 3, .d = 4, .dc = 4,
           .longest_T = 3, .longest_S = 5, .output_width = 6, .map_heads = 2}},

@@ -26,4 +26,15 @@ START_TEST(the_library_is_described_in_three_words)
 }
 END_TEST
 
-TEST_PROGRAM("blas", a_call_uses_one_thread, the_library_is_described_in_three_words)
+START_TEST(a_warm_library_still_multiplies)
+{
+    struct error e = {0};
+    ck_assert(blas_init(&e));
+    blas_warm_up();
+    const float two = 2, three = 3;
+    ck_assert(cblas_sdot(1, &two, 1, &three, 1) == 6);
+}
+END_TEST
+
+TEST_PROGRAM("blas", a_call_uses_one_thread, a_warm_library_still_multiplies,
+             the_library_is_described_in_three_words)

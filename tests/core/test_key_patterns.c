@@ -4,7 +4,7 @@
 #include "core/random.h"
 #include "support/test.h"
 
-enum { MOST = 40 };
+enum { MOST = 120 };
 
 /* One problem, the parameters of all three methods, and what they should see. */
 struct pattern_case {
@@ -332,12 +332,58 @@ START_TEST(a_small_arena_is_out_of_memory_or_enough)
 }
 END_TEST
 
+/* Planning is one task, which nothing can stop. */
+START_TEST(a_pattern_that_would_take_long_is_refused)
+{
+    enum { TOKENS = 8192 };
+    static size_t global[TOKENS / 2];
+    for (size_t n = 0; n < TOKENS / 2; n++)
+        global[n] = 2 * n;
+    const struct attention a = {.T = TOKENS, .S = TOKENS};
+    const struct method_input longformer = {.global = global,
+                                            .global_count = TOKENS / 2};
+    const struct method_input bigbird = {.block = 1, .random = 4000};
+    struct arena arena;
+    struct error e = {0}, f = {0};
+    arena_init(&arena, (size_t)1 << 20, NULL);
+    ck_assert(!key_pattern_longformer(&a, &longformer, &arena, &e));
+    ck_assert_int_eq(e.code, ERROR_TOO_LARGE);
+    ck_assert_str_eq(e.path, "/method");
+    ck_assert_str_eq(e.message,
+                     "makes more than 4194304 ranges of keys, the most there may be");
+    ck_assert(!key_pattern_bigbird(&a, &bigbird, &arena, &f));
+    ck_assert_int_eq(f.code, ERROR_TOO_LARGE);
+    ck_assert_str_eq(f.path, "/method/random");
+    ck_assert_str_eq(f.message, "is 4000, but may be 127 at most with 8193 rows of "
+                                "blocks");
+    arena_free(&arena);
+}
+END_TEST
+
+START_TEST(no_more_memory_is_taken_than_the_ranges_need)
+{
+    const struct attention a = {.T = 8192, .S = 8192};
+    const struct method_input m = {.block = 64, .random = 100};
+    struct arena arena;
+    struct error e = {0};
+    arena_init(&arena, (size_t)1 << 23, NULL);
+    const struct key_pattern *p = key_pattern_bigbird(&a, &m, &arena, &e);
+    ck_assert(p != NULL);
+    size_t kept =
+        p->first[a.T] * sizeof *p->ranges + (a.T + 1) * sizeof *p->first + sizeof *p;
+    ck_assert_uint_le(arena.used, kept + 128 * (1 + sizeof(size_t)));
+    arena_free(&arena);
+}
+END_TEST
+
 TEST_PROGRAM("key_patterns", block_sparse_sees_the_named_blocks,
              a_full_layout_is_one_range_a_row,
              longformer_sees_its_window_and_the_global_tokens,
              a_window_of_all_keys_is_one_range_a_row,
              bigbird_sees_window_global_and_random_blocks,
              bigbird_with_all_blocks_is_one_range_a_row,
+             a_pattern_that_would_take_long_is_refused,
+             no_more_memory_is_taken_than_the_ranges_need,
              another_seed_draws_other_blocks,
              a_layout_that_does_not_fit_is_refused_at_its_number,
              a_global_token_beyond_the_last_is_refused,

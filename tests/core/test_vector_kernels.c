@@ -136,14 +136,11 @@ START_TEST(the_maximum_is_found_wherever_it_stands)
             for (size_t n = 0; n < 80; n++)
                 x[n] = n == at ? -1.0f : n % 3 ? -2.0f : -INFINITY;
             const struct vector_kernels *set = vector_kernels_choice(s);
-            float least;
-            ck_assert(set->extremes(x, 80, &least) == -1.0f && least == -INFINITY);
-            ck_assert(set->extremes(x, 0, &least) == -INFINITY && least == INFINITY);
             ck_assert(set->maximum(x, 80) == -1.0f);
             ck_assert(set->maximum(x, 0) == -INFINITY);
             for (size_t n = 0; n < 80; n++)
                 x[n] = n == at ? -4.0f : n % 3 ? -2.0f : NAN;
-            ck_assert(set->extremes(x, 80, &least) == -2.0f && least == -4.0f);
+            ck_assert(set->maximum(x, 80) == -2.0f);
         }
 }
 END_TEST
@@ -289,6 +286,152 @@ START_TEST(rows_of_any_length_are_scaled_and_added_and_nothing_beside_them)
 }
 END_TEST
 
+/* Rows of `n` numbers of which some are not to be seen; `rows` of them. */
+static void bounds_rows(const struct vector_kernels *set, struct test_random *r,
+                        size_t rows, size_t n)
+{
+    enum { STRIDE = 176 + VECTOR_PAD };
+    static _Alignas(64) float x[(TILE_ROWS + 1) * STRIDE], was[TILE_ROWS * STRIDE];
+    float most[TILE_ROWS], least[TILE_ROWS];
+    struct bounds kept[TILE_ROWS];
+    for (size_t j = 0; j < TILE_ROWS * STRIDE; j++)
+        was[j] = x[j] = j % 13 ? 9.0f * test_random_float(r) - 20.0f : NAN;
+    for (size_t i = 0; i < rows; i++) {
+        kept[i].from = test_random_size(r, 0, n);
+        kept[i].to = test_random_size(r, kept[i].from, n);
+    }
+    set->bound_rows(x, STRIDE, rows, n, kept, most, least);
+    for (size_t i = 0; i < TILE_ROWS; i++) {
+        float largest = -INFINITY, smallest = INFINITY;
+        for (size_t j = 0; j < STRIDE; j++) {
+            float before = was[i * STRIDE + j], now = x[i * STRIDE + j];
+            bool touched = i < rows && j < n;
+            if (touched && (j < kept[i].from || j >= kept[i].to)) {
+                ck_assert(now == -INFINITY);
+                continue;
+            }
+            ck_assert(memcmp(&before, &now, sizeof now) == 0);
+            if (touched && now > largest)
+                largest = now;
+            if (touched && now < smallest)
+                smallest = now;
+        }
+        if (i < rows)
+            ck_assert_msg(most[i] == largest && least[i] == smallest,
+                          "%s: row %zu of %zu, %zu numbers", set->name, i, rows, n);
+    }
+}
+
+START_TEST(rows_are_bounded_and_their_extremes_found)
+{
+    struct test_random r = {6};
+    for (size_t s = 0; vector_kernels_choice(s); s++)
+        for (size_t n = 0; n <= 176; n += VECTOR_PAD)
+            for (size_t rows = 1; rows <= TILE_ROWS; rows++)
+                bounds_rows(vector_kernels_choice(s), &r, rows, n);
+}
+END_TEST
+
+/* The same bits for a row alone, among others, and with hidden numbers behind it. */
+START_TEST(a_row_of_exponentials_is_the_same_in_any_company)
+{
+    enum { N = 176, STRIDE = N + 2 * VECTOR_PAD };
+    struct test_random r = {7};
+    for (size_t s = 0; vector_kernels_choice(s); s++)
+        for (size_t n = VECTOR_PAD; n <= N; n += VECTOR_PAD) {
+            const struct vector_kernels *set = vector_kernels_choice(s);
+            _Alignas(64) float x[(TILE_ROWS + 1) * STRIDE], alone[STRIDE];
+            float max[TILE_ROWS] = {0, 1, 2, 3, 4, 5}, sum[TILE_ROWS], one;
+            for (size_t j = 0; j < (TILE_ROWS + 1) * STRIDE; j++)
+                x[j] = j % STRIDE < n ? -8.0f * (test_random_float(&r) + 1) : -INFINITY;
+            memcpy(alone, x + 3 * STRIDE, sizeof alone);
+            set->exponential_rows(alone, STRIDE, 1, n, max + 3, 2, &one);
+            set->exponential_rows(x, STRIDE, TILE_ROWS, n + VECTOR_PAD, max, 2, sum);
+            ck_assert_msg(sum[3] == one, "%s: %zu", set->name, n);
+            ck_assert(memcmp(alone, x + 3 * STRIDE, n * sizeof *x) == 0);
+            double all = 0;
+            for (size_t j = 0; j < n; j++)
+                all += (double)alone[j];
+            ck_assert_close(one, all, 1e-6, 0.0);
+            for (size_t i = 0; i < TILE_ROWS; i++)
+                ck_assert(x[i * STRIDE + n] == 0 && x[i * STRIDE + STRIDE - 1] < 0);
+        }
+}
+END_TEST
+
+static void packs(const struct vector_kernels *set, struct test_random *r, size_t rows,
+                  size_t columns)
+{
+    enum { MOST_ROWS = 70, STRIDE = 90 };
+    static float from[MOST_ROWS * STRIDE];
+    static _Alignas(64) float to[(MOST_ROWS + 10) * 96], turned[96 * 80];
+    for (size_t n = 0; n < MOST_ROWS * STRIDE; n++)
+        from[n] = 5.0f * test_random_float(r);
+    memset(to, 0xFF, sizeof to);
+    memset(turned, 0xFF, sizeof turned);
+    /* At the end of its memory, so that a step beyond it is seen. */
+    const float *x = from + MOST_ROWS * STRIDE - (rows - 1) * STRIDE - columns;
+    size_t width = vector_padded(columns), height = vector_padded(rows);
+    float largest = set->pack_rows(to, width, x, STRIDE, rows, columns), want = 0;
+    set->pack_columns(turned, height, x, STRIDE, rows, columns);
+    for (size_t i = 0; i < height; i++)
+        for (size_t c = 0; c < width; c++) {
+            bool inside = i < rows && c < columns;
+            float number = inside ? x[i * STRIDE + c] : 0;
+            want = fmaxf(want, fabsf(number));
+            if ((i < rows && to[i * width + c] != number) ||
+                (c < columns && turned[c * height + i] != number))
+                ck_abort_msg("%s: %zu, %zu of %zu x %zu", set->name, i, c, rows,
+                             columns);
+        }
+    ck_assert(largest == want);
+    ck_assert(isnan(to[rows * width]) && isnan(turned[columns * height]));
+    from[(size_t)(x - from) + columns / 2] = NAN;
+    ck_assert(isnan(set->pack_rows(to, width, x, STRIDE, rows, columns)));
+}
+
+START_TEST(rows_and_columns_are_packed_with_zeros_behind_them)
+{
+    struct test_random r = {8};
+    for (size_t s = 0; vector_kernels_choice(s); s++)
+        for (size_t rows = 1; rows <= 64; rows += 1 + rows / 4)
+            for (size_t columns = 1; columns <= 80; columns += 1 + columns / 5)
+                packs(vector_kernels_choice(s), &r, rows, columns);
+}
+END_TEST
+
+static void scales_rows(const struct vector_kernels *set, struct test_random *r,
+                        size_t n)
+{
+    enum { ROWS = 5, STRIDE = 60 };
+    float from[ROWS * STRIDE], to[ROWS * STRIDE], was[ROWS * STRIDE];
+    const float factor[ROWS] = {0.5f, 2.0f, 0.0f, -1.0f, 3.0f};
+    for (size_t j = 0; j < ROWS * STRIDE; j++) {
+        from[j] = 2 * STRIDE <= j && j < 3 * STRIDE ? NAN : test_random_float(r);
+        was[j] = to[j] = test_random_float(r);
+    }
+    ck_assert(set->scale_rows(to, STRIDE, from, STRIDE, ROWS, n, factor));
+    for (size_t i = 0; i < ROWS; i++)
+        for (size_t j = 0; j < STRIDE; j++) {
+            float got = to[i * STRIDE + j], want = factor[i] * from[i * STRIDE + j];
+            ck_assert(got == (j >= n ? was[i * STRIDE + j] : i == 2 ? 0.0f : want));
+        }
+    for (size_t j = 0; j < n; j++) {
+        from[3 * STRIDE + j] = j % 2 ? INFINITY : NAN;
+        ck_assert(!set->scale_rows(to, STRIDE, from, STRIDE, ROWS, n, factor));
+        from[3 * STRIDE + j] = 1;
+    }
+}
+
+START_TEST(rows_are_scaled_and_a_factor_of_zero_gives_zero)
+{
+    struct test_random r = {9};
+    for (size_t s = 0; vector_kernels_choice(s); s++)
+        for (size_t n = 1; n < 60; n++)
+            scales_rows(vector_kernels_choice(s), &r, n);
+}
+END_TEST
+
 TEST_PROGRAM("vector_kernels", a_tile_is_the_product_for_every_width_and_depth,
              an_exponential_is_as_near_as_the_header_says,
              the_exponential_of_what_is_hidden_is_zero_and_a_nan_stays_one,
@@ -298,4 +441,8 @@ TEST_PROGRAM("vector_kernels", a_tile_is_the_product_for_every_width_and_depth,
              a_slope_falls_to_both_sides,
              a_score_that_overflowed_is_seen_where_it_counts,
              a_mask_hides_by_choosing_not_by_adding,
+             rows_are_bounded_and_their_extremes_found,
+             a_row_of_exponentials_is_the_same_in_any_company,
+             rows_and_columns_are_packed_with_zeros_behind_them,
+             rows_are_scaled_and_a_factor_of_zero_gives_zero,
              rows_of_any_length_are_scaled_and_added_and_nothing_beside_them)

@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#include "service/answer_windows.h"
 #include "service/clock.h"
 #include "support/test.h"
 
@@ -46,6 +47,7 @@ struct visit {
     sem_t *hold; /* done() waits for it: the worker is kept */
     _Atomic bool holding;
     char *answer;
+    size_t windows; /* it came in */
 };
 
 static void visit_done(struct attention_call *call)
@@ -76,25 +78,54 @@ static void visit_submit(struct attention_service *s, struct visit *v)
     ck_assert_msg(attention_service_submit(s, &v->call, &e), "%s", e.message);
 }
 
-/* Waits for the answer; v->answer is its text, or NULL when it was refused. */
-static void visit_wait(struct visit *v)
+static void visit_wait_for_done(struct visit *v)
 {
     struct timespec until;
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += 60;
     while (sem_timedwait(&v->given_back, &until) != 0)
         ck_assert_int_eq(errno, EINTR);
-    if (v->call.error.code != ERROR_NONE)
-        return;
+}
 
-    char *at = v->answer = malloc(v->call.answer_bytes + 1);
-    ck_assert_ptr_nonnull(at);
+/* Adds what was handed out; returns how long the answer now is. */
+static size_t visit_collect(struct visit *v, size_t length)
+{
+    v->windows++;
+    v->answer = realloc(v->answer, length + v->call.answer_bytes + 1);
+    ck_assert_ptr_nonnull(v->answer);
+    char *at = v->answer + length;
     for (size_t i = 0; i < v->call.piece_count; i++) {
         memcpy(at, v->call.pieces[i].iov_base, v->call.pieces[i].iov_len);
         at += v->call.pieces[i].iov_len;
     }
-    ck_assert_uint_eq((size_t)(at - v->answer), v->call.answer_bytes);
+    length += v->call.answer_bytes;
+    ck_assert_uint_eq((size_t)(at - v->answer), length);
     *at = '\0';
+    return length;
+}
+
+/* Waits for the answer; v->answer is its text, or NULL when it was refused. */
+static void visit_wait(struct visit *v)
+{
+    visit_wait_for_done(v);
+    if (v->call.error.code == ERROR_NONE)
+        ck_assert(!v->call.more);
+    if (v->call.error.code == ERROR_NONE)
+        visit_collect(v, 0);
+}
+
+/* The same for an answer that comes in windows. */
+static void visit_wait_on(struct attention_service *s, struct visit *v)
+{
+    size_t length = 0;
+    visit_wait_for_done(v);
+    while (v->call.error.code == ERROR_NONE) {
+        length = visit_collect(v, length);
+        if (!v->call.more)
+            return;
+        attention_service_go_on(s, &v->call);
+        visit_wait_for_done(v);
+    }
 }
 
 static void visit_free(struct visit *v)
@@ -649,6 +680,25 @@ START_TEST(what_is_small_is_answered_on_the_callers_thread_with_the_same_bytes)
 }
 END_TEST
 
+START_TEST(sixteen_tokens_are_answered_on_the_callers_thread_and_long_bodies_are_not)
+{
+    struct attention_service_options o = defaults(1);
+    struct attention_service *s = service(&o);
+    struct visit here, pooled;
+    char *body = random_body(5, 1, 16, 16, ""), padded[8193 + 1];
+    ck_assert(visit_here(s, &here, body));
+    ck_assert_msg(here.answer != NULL, "%s", here.call.error.message);
+    for (size_t length = 8192; length <= 8193; length++) {
+        snprintf(padded, sizeof padded, "%-*s", (int)length, body);
+        ck_assert_int_eq(visit_here(s, &pooled, padded), length <= 8192);
+        visit_free(&pooled);
+    }
+    visit_free(&here);
+    free(body);
+    end(s);
+}
+END_TEST
+
 /* 200 tokens of one number: a short body, and 40,000 cells of a map. */
 START_TEST(a_short_body_with_much_to_do_goes_to_the_pool_with_its_plan)
 {
@@ -667,6 +717,114 @@ START_TEST(a_short_body_with_much_to_do_goes_to_the_pool_with_its_plan)
     visit_free(&handed);
     visit_free(&pooled);
     end(s);
+}
+END_TEST
+
+/* Its map alone takes more than WHOLE_ANSWER. */
+enum { MANY_TOKENS = 800 };
+
+static char *large_body(void)
+{
+    return random_body(5, 1, MANY_TOKENS, 4, ",\"id\":\"large\"");
+}
+
+START_TEST(a_large_answer_comes_in_windows_with_the_same_bytes_for_any_workers)
+{
+    char *body = large_body(), *first = NULL;
+    for (size_t workers = 1; workers < 4; workers++) {
+        struct attention_service_options o = defaults(workers);
+        struct attention_service *s = service(&o);
+        struct visit v;
+        visit_init(&v, body);
+        visit_submit(s, &v);
+        visit_wait_on(s, &v);
+        ck_assert_msg(v.answer != NULL, "%s", v.call.error.message);
+        ck_assert_uint_gt(v.windows, 5);
+        ck_assert_double_gt(v.call.serialize_ms, 0);
+
+        json_t *answer = json_loads(v.answer, 0, NULL);
+        ck_assert_ptr_nonnull(answer);
+        const json_t *maps = json_object_get(answer, "attention_maps"); /* [B][H] */
+        const json_t *map = json_array_get(json_array_get(maps, 0), 0);
+        ck_assert_uint_eq(json_array_size(map), MANY_TOKENS);
+        ck_assert_uint_eq(json_array_size(json_array_get(map, MANY_TOKENS - 1)),
+                          MANY_TOKENS);
+        json_decref(answer);
+
+        lasting_part(&v);
+        if (!first)
+            first = strdup(v.answer);
+        ck_assert_str_eq(v.answer, first);
+        visit_free(&v);
+        end(s);
+    }
+    free(first);
+    free(body);
+}
+END_TEST
+
+START_TEST(the_room_for_an_answer_does_not_grow_with_it)
+{
+    struct attention_service_options o = defaults(2);
+    struct attention_service *s = service(&o);
+    char *body = large_body();
+    struct visit v;
+    visit_init(&v, body);
+    visit_submit(s, &v);
+    visit_wait_on(s, &v);
+    const size_t map = (size_t)MANY_TOKENS * MANY_TOKENS * sizeof(float);
+    ck_assert_uint_gt(v.call.answer_bound, WHOLE_ANSWER);
+    ck_assert_uint_lt(v.call.arena.used, map + 3 * ANSWER_WINDOW);
+    visit_free(&v);
+    free(body);
+    end(s);
+}
+END_TEST
+
+START_TEST(a_client_that_leaves_between_windows_is_not_written_for)
+{
+    struct attention_service_options o = defaults(1);
+    struct attention_service *s = service(&o);
+    char *body = large_body();
+    struct visit v;
+    visit_init(&v, body);
+    visit_submit(s, &v);
+    visit_wait_for_done(&v);
+    ck_assert(v.call.more);
+    v.call.cancelled = true;
+    attention_service_go_on(s, &v.call);
+    visit_wait_for_done(&v);
+    ck_assert_int_eq(v.call.error.code, ERROR_CANCELLED);
+    ck_assert(!v.call.more);
+    visit_free(&v);
+    free(body);
+    end(s);
+}
+END_TEST
+
+START_TEST(an_answer_that_has_begun_is_late_no_more_but_ends_with_the_service)
+{
+    struct attention_service_options o = defaults(1);
+    struct attention_service *s = service(&o);
+    char *body = large_body();
+    struct visit v;
+    visit_init(&v, body);
+    visit_submit(s, &v);
+    visit_wait_for_done(&v);
+    v.call.job.deadline_ns = clock_now_ns() - 1;
+    attention_service_go_on(s, &v.call);
+    visit_wait_for_done(&v);
+    ck_assert_int_eq(v.call.error.code, ERROR_NONE);
+    ck_assert(v.call.more);
+
+    attention_service_close(s); /* what was begun goes on, until the drain is over */
+    attention_service_go_on(s, &v.call);
+    visit_wait_for_done(&v);
+    ck_assert_int_eq(v.call.error.code, ERROR_NONE);
+    ck_assert(attention_service_drain(s, clock_now_ns() + 60 * NS_PER_S));
+    attention_service_delete(s);
+    visit_free(&v);
+    free(body);
 }
 END_TEST
 
@@ -743,5 +901,10 @@ TEST_PROGRAM("attention_service", the_worked_example_is_answered,
              a_drain_in_the_middle_gives_every_accepted_call_back_once,
              every_small_budget_is_refused_or_enough,
              what_is_small_is_answered_on_the_callers_thread_with_the_same_bytes,
+             sixteen_tokens_are_answered_on_the_callers_thread_and_long_bodies_are_not,
              a_short_body_with_much_to_do_goes_to_the_pool_with_its_plan,
+             a_large_answer_comes_in_windows_with_the_same_bytes_for_any_workers,
+             the_room_for_an_answer_does_not_grow_with_it,
+             a_client_that_leaves_between_windows_is_not_written_for,
+             an_answer_that_has_begun_is_late_no_more_but_ends_with_the_service,
              what_was_computed_is_counted, a_service_without_its_threads_does_not_start)

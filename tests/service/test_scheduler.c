@@ -29,7 +29,9 @@ struct trial {
     void (*act)(struct trial *t, size_t task, void *scratch); /* in every task */
     struct trial *other;
     struct scheduler *scheduler;
-    sem_t *hold; /* a task waits for it */
+    sem_t *hold;         /* a task waits for it */
+    uint64_t later_cost; /* what its first task finds out; 0: nothing */
+    struct error refusal;
 
     size_t stage;
     unsigned char *marks; /* one a task: the last stage it ran in; 255: ran twice */
@@ -53,6 +55,8 @@ static void trial_run(struct job *job, size_t task, void *scratch)
         sem_wait(t->hold);
     if (t->act)
         t->act(t, task, scratch);
+    if (t->stage == 1 && t->later_cost)
+        job->cost = t->later_cost;
     t->ran++;
 }
 
@@ -83,10 +87,12 @@ static void trial_finished(struct job *job)
 static void trial_init(struct trial *t, size_t tasks)
 {
     *t = (struct trial){.tasks = {tasks}, .letter = '?'};
+    t->job.cost = 1;
     t->job.next = trial_next;
     t->job.finished = trial_finished;
     t->job.deadline_ns = clock_now_ns() + 60 * NS_PER_S;
     t->job.cancelled = &t->left;
+    t->job.error = &t->refusal;
 }
 
 static struct scheduler *pool(size_t workers, size_t queue_depth)
@@ -230,6 +236,65 @@ START_TEST(the_predicted_wait_grows_with_the_cost_before_it)
     ck_assert_close(scheduler_predicted_wait_ns(s), 10 * before, 0, 10);
     sem_post(&hold);
     settle(s);
+    scheduler_delete(s);
+}
+END_TEST
+
+START_TEST(a_job_without_a_cost_teaches_nothing)
+{
+    sem_t hold;
+    struct trial first, holder, second;
+    struct scheduler *s = pool(1, 10);
+    trial_init(&first, 1);
+    first.act = spin_1_ms;
+    first.job.cost = 0;
+    submit(s, &first);
+    settle(s);
+
+    sem_init(&hold, 0, 0);
+    trial_init(&holder, 1);
+    holder.hold = &hold;
+    holder.job.cost = 0;
+    submit(s, &holder);
+    ck_assert_int_lt(scheduler_predicted_wait_ns(s), 1000);
+    trial_init(&second, 1);
+    second.job.cost = 3200000; /* 32 a nanosecond, before anything is known */
+    submit(s, &second);
+    ck_assert_close(scheduler_predicted_wait_ns(s), NS_PER_MS / 10, 0, 10);
+    sem_post(&hold);
+    settle(s);
+    scheduler_delete(s);
+}
+END_TEST
+
+/* A short job does not wait for what is long, and so is not refused for it. */
+START_TEST(the_predicted_wait_of_a_short_job_counts_short_ones_only)
+{
+    const struct scheduler_options options = {.workers = 1,
+                                              .queue_depth = 100,
+                                              .queue_wait_ns = NS_PER_MS,
+                                              .scratch_limit = 1 << 20};
+    sem_t hold;
+    struct error e = {0};
+    struct trial holder, small, large;
+    struct scheduler *s = scheduler_new(&options, &e);
+    ck_assert_ptr_nonnull(s);
+    sem_init(&hold, 0, 0);
+    trial_init(&holder, 1);
+    holder.hold = &hold;
+    holder.job.cost = (uint64_t)SHORT_JOB_COST * 1000;
+    submit(s, &holder);
+    trial_init(&large, 1);
+    large.job.cost = SHORT_JOB_COST + 1;
+    ck_assert(!scheduler_submit(s, &large.job, &e));
+    ck_assert_str_eq(e.message, "the wait would be about 1048 ms, at most 1 ms are "
+                                "allowed (queue_wait)");
+    trial_init(&small, 1);
+    small.job.cost = SHORT_JOB_COST;
+    submit(s, &small);
+    sem_post(&hold);
+    settle(s);
+    ck_assert_uint_eq(small.ran, 1);
     scheduler_delete(s);
 }
 END_TEST
@@ -417,6 +482,141 @@ START_TEST(a_short_job_overtakes_a_long_one_and_those_that_wait)
         bigs += diary.text[i] == 'b';
     ck_assert_uint_ge(bigs, 6);
     ck_assert_uint_le(bigs, 7);
+    scheduler_delete(s);
+}
+END_TEST
+
+START_TEST(the_least_work_goes_first_of_those_that_wait)
+{
+    sem_t hold;
+    struct diary diary = {.length = 0};
+    struct trial holder, t[4];
+    static const uint64_t costs[] = {(uint64_t)SHORT_JOB_COST * 100, 1, SHORT_JOB_COST,
+                                     (uint64_t)SHORT_JOB_COST * 5};
+    struct scheduler *s = held_pool(&holder, &hold, 10);
+    for (size_t i = 0; i < 4; i++) {
+        trial_init(&t[i], 1);
+        t[i].letter = (char)('a' + i);
+        t[i].diary = &diary;
+        t[i].job.cost = costs[i];
+        submit(s, &t[i]);
+    }
+    sem_post(&hold);
+    settle(s);
+    ck_assert_str_eq(diary.text, "b.c.d.a.");
+    scheduler_delete(s);
+}
+END_TEST
+
+/* A job whose work is found out to be large stands behind one that is small. */
+START_TEST(a_job_stands_by_what_it_was_found_to_cost)
+{
+    sem_t hold;
+    struct diary diary = {.length = 0};
+    struct trial holder, grows, stays;
+    struct scheduler *s = held_pool(&holder, &hold, 10);
+    trial_init(&grows, 1);
+    grows.tasks[1] = 3;
+    grows.letter = 'g';
+    grows.later_cost = (uint64_t)SHORT_JOB_COST * 1000;
+    trial_init(&stays, 1);
+    stays.tasks[1] = 3;
+    stays.letter = 's';
+    stays.job.cost = SHORT_JOB_COST + 1;
+    grows.diary = stays.diary = &diary;
+    submit(s, &grows);
+    submit(s, &stays);
+    sem_post(&hold);
+    settle(s);
+    ck_assert_str_eq(diary.text, "gssss.ggg.");
+    scheduler_delete(s);
+}
+END_TEST
+
+static bool wait_for(_Atomic size_t *count, size_t least)
+{
+    int64_t until = clock_now_ns() + 60 * NS_PER_S;
+    while (*count < least && clock_now_ns() < until)
+        sched_yield();
+    return *count >= least;
+}
+
+/* Each task waits until all are running. */
+static void meet(struct trial *t, size_t task, void *scratch)
+{
+    (void)task, (void)scratch;
+    t->wrong += !wait_for(&t->started, t->tasks[0]);
+}
+
+START_TEST(a_large_job_has_every_worker)
+{
+    struct scheduler *s = pool(4, 10);
+    struct trial t;
+    trial_init(&t, 4);
+    t.job.cost = (uint64_t)SHORT_JOB_COST * 1000;
+    t.act = meet;
+    submit(s, &t);
+    settle(s);
+    ck_assert_uint_eq(t.wrong, 0);
+    scheduler_delete(s);
+}
+END_TEST
+
+/* Of 3 workers 2 read, in stages of one task, while short jobs come. */
+START_TEST(one_worker_is_left_for_short_jobs_while_they_come)
+{
+    const struct scheduler_options options = {.workers = 3,
+                                              .queue_depth = 10,
+                                              .queue_wait_ns = 60 * NS_PER_S,
+                                              .keep_free_ns = 3600 * NS_PER_S,
+                                              .scratch_limit = 1 << 20};
+    struct error e = {0};
+    struct scheduler *s = scheduler_new(&options, &e);
+    ck_assert_msg(s != NULL, "%s", e.message);
+    struct trial reader[3], small[2];
+    sem_t hold;
+    sem_init(&hold, 0, 0);
+    trial_init(&small[0], 1);
+    submit(s, &small[0]);
+    settle(s);
+    for (size_t i = 0; i < 3; i++) {
+        trial_init(&reader[i], 1);
+        reader[i].tasks[1] = 5;
+        reader[i].job.cost = SHORT_JOB_COST + 1;
+        reader[i].hold = &hold;
+        submit(s, &reader[i]);
+    }
+    ck_assert(wait_for(&reader[0].started, 1) && wait_for(&reader[1].started, 1));
+    trial_init(&small[1], 1);
+    submit(s, &small[1]);
+    ck_assert(wait_for(&small[1].ran, 1));
+    ck_assert_uint_eq(reader[2].started, 0);
+    for (size_t i = 0; i < 3 * 6; i++)
+        sem_post(&hold);
+    settle(s);
+    for (size_t i = 0; i < 3; i++)
+        ck_assert_uint_eq(reader[i].ran, 6);
+    scheduler_delete(s);
+}
+END_TEST
+
+START_TEST(every_worker_reads_where_no_short_jobs_come)
+{
+    struct scheduler *s = pool(3, 10);
+    struct trial reader[3];
+    sem_t hold;
+    sem_init(&hold, 0, 0);
+    for (size_t i = 0; i < 3; i++) {
+        trial_init(&reader[i], 1);
+        reader[i].job.cost = SHORT_JOB_COST + 1;
+        reader[i].hold = &hold;
+        submit(s, &reader[i]);
+    }
+    for (size_t i = 0; i < 3; i++)
+        ck_assert(wait_for(&reader[i].started, 1));
+    for (size_t i = 0; i < 3; i++)
+        sem_post(&hold);
+    settle(s);
     scheduler_delete(s);
 }
 END_TEST
@@ -639,6 +839,151 @@ START_TEST(the_pool_shows_in_the_metrics)
 }
 END_TEST
 
+/* One worker, kept by a job of that cost; at most 1000 altogether. */
+static struct scheduler *bounded_pool(struct metrics *m, struct trial *holder,
+                                      sem_t *hold, uint64_t cost)
+{
+    const struct scheduler_options options = {.workers = 1,
+                                              .queue_depth = 100,
+                                              .queue_wait_ns = 60 * NS_PER_S,
+                                              .queue_work = 1000,
+                                              .scratch_limit = 1 << 20,
+                                              .metrics = m};
+    struct error e = {0};
+    struct scheduler *s = scheduler_new(&options, &e);
+    ck_assert_msg(s != NULL, "%s", e.message);
+    ck_assert_double_eq(series(m, "attentiond_queue_work_flops"), 0);
+    sem_init(hold, 0, 0);
+    trial_init(holder, 1);
+    holder->hold = hold;
+    holder->job.cost = cost;
+    submit(s, holder);
+    ck_assert(wait_for(&holder->started, 1));
+    ck_assert_double_eq(series(m, "attentiond_queue_work_flops"), (double)cost);
+    return s;
+}
+
+static const struct {
+    uint64_t cost;
+    enum error_code code;
+    const char *message;
+} bounds[] = {
+    {599, ERROR_NONE, ""},
+    {600, ERROR_NONE, ""},
+    {601, ERROR_OVERLOADED,
+     "the predicted work of all requests would be 1001 floating-point operations, at "
+     "most 1000 are allowed (queue_work)"},
+    {1000, ERROR_OVERLOADED,
+     "the predicted work of all requests would be 1400 floating-point operations, at "
+     "most 1000 are allowed (queue_work)"},
+    {1001, ERROR_TOO_LARGE,
+     "the predicted work is 1001 floating-point operations, at most 1000 are allowed "
+     "(queue_work)"},
+    {UINT64_MAX, ERROR_TOO_LARGE,
+     "the predicted work is 18446744073709551615 floating-point operations, at most "
+     "1000 are allowed (queue_work)"},
+};
+enum { BOUNDS = sizeof bounds / sizeof *bounds };
+
+START_TEST(work_up_to_its_bound_is_let_in_and_no_more)
+{
+    static const char *const routes[] = {"/"};
+    for (size_t i = 0; i < BOUNDS; i++) {
+        struct metrics *m = metrics_new(routes, 1);
+        struct trial holder, t;
+        struct error e = {0};
+        sem_t hold;
+        struct scheduler *s = bounded_pool(m, &holder, &hold, 400);
+        trial_init(&t, 1);
+        t.job.cost = bounds[i].cost;
+        bool fits = bounds[i].code == ERROR_NONE;
+        ck_assert_int_eq(scheduler_submit(s, &t.job, &e), fits);
+        ck_assert_int_eq(e.code, bounds[i].code);
+        ck_assert_str_eq(e.message, bounds[i].message);
+        ck_assert_double_eq(series(m, "attentiond_queue_work_flops"),
+                            fits ? 400 + (double)t.job.cost : 400);
+        sem_post(&hold);
+        settle(s);
+        ck_assert_int_eq(t.finished, fits);
+        ck_assert_double_eq(series(m, "attentiond_queue_work_flops"), 0);
+        scheduler_delete(s);
+        metrics_delete(m);
+    }
+}
+END_TEST
+
+/* The same bounds for what a job is found to cost, beside one of 400 that waits. */
+START_TEST(work_that_is_found_out_later_is_bounded_as_well)
+{
+    static const char *const routes[] = {"/"};
+    for (size_t i = 0; i < BOUNDS; i++) {
+        struct metrics *m = metrics_new(routes, 1);
+        struct trial holder, waiting;
+        sem_t hold;
+        struct scheduler *s = bounded_pool(m, &holder, &hold, 10);
+        holder.tasks[1] = 3;
+        holder.later_cost = bounds[i].cost;
+        trial_init(&waiting, 1);
+        waiting.job.cost = 400;
+        submit(s, &waiting);
+        for (size_t posts = 0; posts < 4; posts++)
+            sem_post(&hold);
+        settle(s);
+        ck_assert_int_eq(holder.why, bounds[i].code);
+        ck_assert_str_eq(holder.refusal.message, bounds[i].message);
+        ck_assert_int_eq(holder.finished, 1);
+        ck_assert_uint_eq(holder.ran, bounds[i].code == ERROR_NONE ? 4 : 1);
+        ck_assert_uint_eq(waiting.ran, 1);
+        ck_assert_double_eq(series(m, "attentiond_queue_work_flops"), 0);
+        scheduler_delete(s);
+        metrics_delete(m);
+    }
+}
+END_TEST
+
+/* Jobs that end early in every way there is, before and after their work was known. */
+START_TEST(whatever_happens_no_work_is_left_in_the_sum)
+{
+    enum { JOBS = 600 };
+    static const char *const routes[] = {"/"};
+    static struct trial t[JOBS];
+    struct metrics *m = metrics_new(routes, 1);
+    const struct scheduler_options options = {.workers = 3,
+                                              .queue_depth = 50,
+                                              .queue_wait_ns = 60 * NS_PER_S,
+                                              .queue_work = (uint64_t)1 << 40,
+                                              .scratch_limit = 1 << 20,
+                                              .metrics = m};
+    struct test_random random = {3};
+    struct error e = {0};
+    struct scheduler *s = scheduler_new(&options, &e);
+    ck_assert_ptr_nonnull(s);
+    size_t accepted = 0, finished = 0;
+    for (size_t i = 0; i < JOBS; i++) {
+        trial_init(&t[i], 1);
+        t[i].tasks[1] = test_random_size(&random, 1, 20);
+        t[i].job.cost = (uint64_t)1 << test_random_size(&random, 0, 41);
+        t[i].later_cost = (uint64_t)1 << test_random_size(&random, 0, 41);
+        t[i].act = i % 5 == 0 ? leave_at_10 : i % 7 == 0 ? stop_at_10 : NULL;
+        t[i].left = i % 11 == 0;
+        t[i].job.deadline_ns = i % 13 == 0 ? 1 : t[i].job.deadline_ns;
+        bool let_in = scheduler_submit(s, &t[i].job, &(struct error){0});
+        accepted += let_in;
+        if (!let_in && i % 3 == 0)
+            settle(s);
+    }
+    settle(s);
+    for (size_t i = 0; i < JOBS; i++)
+        finished += (size_t)t[i].finished;
+    ck_assert_uint_gt(accepted, 50);
+    ck_assert_uint_eq(accepted, finished);
+    ck_assert_double_eq(series(m, "attentiond_queue_work_flops"), 0);
+    ck_assert_double_eq(series(m, "attentiond_queue_depth"), 0);
+    scheduler_delete(s);
+    metrics_delete(m);
+}
+END_TEST
+
 START_TEST(threads_that_cannot_be_had_are_an_error)
 {
 #if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
@@ -659,13 +1004,22 @@ TEST_PROGRAM("scheduler",
              every_task_of_every_stage_runs_once_and_is_seen_by_the_next_stage,
              a_full_queue_refuses_at_once, a_long_predicted_wait_refuses,
              the_predicted_wait_grows_with_the_cost_before_it,
+             a_job_without_a_cost_teaches_nothing,
+             the_predicted_wait_of_a_short_job_counts_short_ones_only,
              who_waits_in_vain_is_finished_before_its_turn,
              a_running_job_is_stopped_between_tasks,
              every_task_before_the_one_that_stopped_its_job_has_run,
              tasks_of_two_jobs_run_in_turn,
              a_short_job_overtakes_a_long_one_and_those_that_wait,
+             the_least_work_goes_first_of_those_that_wait,
+             a_job_stands_by_what_it_was_found_to_cost, a_large_job_has_every_worker,
+             one_worker_is_left_for_short_jobs_while_they_come,
+             every_worker_reads_where_no_short_jobs_come,
              stages_of_one_task_stay_on_one_worker,
              a_closed_scheduler_refuses_and_finishes_what_it_has,
              a_drain_past_its_time_stops_what_is_left, scratch_grows_up_to_its_limit,
              many_threads_may_submit, the_pool_shows_in_the_metrics,
+             work_up_to_its_bound_is_let_in_and_no_more,
+             work_that_is_found_out_later_is_bounded_as_well,
+             whatever_happens_no_work_is_left_in_the_sum,
              threads_that_cannot_be_had_are_an_error)
