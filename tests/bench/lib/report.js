@@ -50,11 +50,11 @@ export class Report {
 
 // The goals that were measured, as the table of README.md.
 export const markdown = (goals) =>
-  ['| | goal | |', '|---|---|---|']
+  ['| within one run | |', '|---|---|']
     .concat(
       goals
         .filter((g) => g.figure !== undefined)
-        .map((g) => `| ${g.text} | ${g.most ? `below ${g.most}` : g.least}${g.unit} | ${shown(g.figure)}${g.unit} |`)
+        .map((g) => `| ${g.text} | ${shown(g.figure)}${g.unit} |`)
     )
     .join('\n');
 
