@@ -46,7 +46,7 @@ PROGRAMS := $(TESTS:%.c=$(BUILD)/%)
 FUZZERS  := $(patsubst %.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 
 .PHONY: all config demo test run install unit api openapi asan tsan layers format lint coverage \
-        fuzz bench bench-check bench-record vectors mutation container clean help
+        fuzz bench bench-programs bench-check bench-record bench-codec vectors mutation container clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -131,12 +131,34 @@ BENCH    := build/release/tests/bench
 BENCHERS := $(addprefix $(BENCH)/,bench_attention bench_plain bench_peak bench_codec \
               bench_client empty_server)
 
+# Beside jansson, which is there, stand those that are installed, or named: YYJSON=DIR
+# has yyjson.c and yyjson.h.
+JSON_PEERS := $(if $(shell pkg-config --exists simdjson && command -v $(CXX)),$(BENCH)/peer_simdjson) \
+              $(if $(YYJSON)$(shell pkg-config --exists yyjson 2>/dev/null && echo yes),$(BENCH)/peer_yyjson)
+YYJSON_FLAGS := $(if $(YYJSON),-I$(YYJSON) $(YYJSON)/yyjson.c,$(shell pkg-config --cflags --libs yyjson 2>/dev/null))
+
+bench-codec: $(BENCH)/bench_codec $(JSON_PEERS) ## speed of reading and writing tensors beside jansson
+	@$< $(ARGS)
+
+$(BENCH)/peer_simdjson: tests/bench/peer_simdjson.cpp tests/bench/peer.h
+	@mkdir -p $(@D)
+	@echo "  CXX   $@"
+	$(Q)$(CXX) -O3 -std=c++17 -Itests $(shell pkg-config --cflags simdjson) -o $@ $< $(shell pkg-config --libs simdjson)
+
+$(BENCH)/peer_yyjson: tests/bench/peer_yyjson.c tests/bench/peer.h
+	@mkdir -p $(@D)
+	@echo "  CC    $@"
+	$(Q)$(CC) -O3 -std=c11 -D_GNU_SOURCE -Itests -o $@ $< $(YYJSON_FLAGS)
+
 bench: ## speed beside others, a table and a plot; ONLY=kernel,codec,service,growth,mixed PEERS=no YYJSON=DIR
 	@$(PACKAGES) build bench
 	@$(if $(filter no,$(PEERS)),,$(PACKAGES) peers || true)
-	@$(MAKE) -s --no-print-directory MODE=release build/attentiond $(BENCHERS) $(BENCH)/json_peers
+	@$(MAKE) -s --no-print-directory MODE=release bench-programs
 	@$(if $(filter no,$(PEERS)),,cd tests/bench && npm ci --silent --ignore-scripts || true)
 	@node tests/bench/bench.js $(if $(ONLY),--only '$(ONLY)')
+
+# A make of its own, which finds what was just installed.
+bench-programs: build/attentiond $(BENCHERS) $(JSON_PEERS)
 
 bench-check: ## the ratios that CI looks at, against tests/bench/recorded.json
 	@$(PACKAGES) build bench-check
@@ -175,19 +197,6 @@ $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/libattentiond.a
 	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
 
 $(BUILD)/tests/bench/bench_attention: $(BUILD)/tests/bench/bench_attention_shapes.o
-
-# Other people's JSON: simdjson when it is installed, yyjson when YYJSON names the folder
-# that has its two files. Made anew each time, as neither is tracked.
-SIMDJSON := $(shell pkg-config --exists simdjson 2>/dev/null && echo 1)
-.PHONY: $(BENCH)/json_peers
-$(BENCH)/json_peers:
-	@mkdir -p $(@D)
-	@echo "  CXX   $@"
-	$(if $(YYJSON),$(Q)$(CC) -O2 -c -o $@.yyjson.o $(YYJSON)/yyjson.c)
-	$(Q)$(CXX) -std=c++17 -O2 -Wall -Wextra $(if $(YYJSON),-DWITH_YYJSON -I$(YYJSON)) \
-	    $(if $(SIMDJSON),-DWITH_SIMDJSON $(shell pkg-config --cflags simdjson 2>/dev/null)) \
-	    -o $@ tests/bench/json_peers.cpp $(if $(YYJSON),$@.yyjson.o) \
-	    $(if $(SIMDJSON),$(shell pkg-config --libs simdjson 2>/dev/null))
 
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(SUPPORT) $(BUILD)/libattentiond.a
 	@echo "  LD    $@"

@@ -2,13 +2,15 @@
 
 #include <stdint.h>
 
-static const char alphabet[65] =
+#include "codec/base64_kernels.h"
+
+const char base64_alphabet[64] =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 enum { BAD = 0xFF };
 
 /* The six bits behind a character; BAD for one that is not of the alphabet. */
-static const uint8_t sextet[256] = {
+const uint8_t base64_sextet[256] = {
     BAD, BAD, BAD, BAD, BAD, BAD, BAD, BAD, BAD, BAD, BAD, BAD, BAD, BAD, BAD, BAD,
     BAD, BAD, BAD, BAD, BAD, BAD, BAD, BAD, BAD, BAD, BAD, BAD, BAD, BAD, BAD, BAD,
     BAD, BAD, BAD, BAD, BAD, BAD, BAD, BAD, BAD, BAD, BAD, 62,  BAD, BAD, BAD, 63,
@@ -35,17 +37,20 @@ size_t base64_length(size_t bytes)
 static char *encode_group(const uint8_t *in, char *out)
 {
     uint32_t group = (uint32_t)in[0] << 16 | (uint32_t)in[1] << 8 | in[2];
-    out[0] = alphabet[group >> 18];
-    out[1] = alphabet[group >> 12 & 63];
-    out[2] = alphabet[group >> 6 & 63];
-    out[3] = alphabet[group & 63];
+    out[0] = base64_alphabet[group >> 18];
+    out[1] = base64_alphabet[group >> 12 & 63];
+    out[2] = base64_alphabet[group >> 6 & 63];
+    out[3] = base64_alphabet[group & 63];
     return out + 4;
 }
 
 size_t base64_encode(const void *bytes, size_t count, char *out)
 {
     const uint8_t *in = bytes;
-    char *to = out;
+    const size_t done = base64_kernels_choice(0)->encode(in, count, out);
+    char *to = out + done / 3 * 4;
+    in += done;
+    count -= done;
     for (; count >= 3; count -= 3, in += 3)
         to = encode_group(in, to);
     if (count == 0)
@@ -74,7 +79,7 @@ bool base64_size(const char *text, size_t length, size_t *bytes)
 static size_t first_wrong(const uint8_t *in, size_t characters)
 {
     size_t i = 0;
-    while (i + 1 < characters && sextet[in[i]] != BAD)
+    while (i + 1 < characters && base64_sextet[in[i]] != BAD)
         i++;
     return i;
 }
@@ -83,8 +88,8 @@ static size_t first_wrong(const uint8_t *in, size_t characters)
  * known to be there. */
 static bool decode_rest(const uint8_t *in, size_t bytes, uint8_t *out, size_t *wrong)
 {
-    const uint8_t a = sextet[in[0]], b = sextet[in[1]];
-    const uint8_t c = bytes == 2 ? sextet[in[2]] : 0;
+    const uint8_t a = base64_sextet[in[0]], b = base64_sextet[in[1]];
+    const uint8_t c = bytes == 2 ? base64_sextet[in[2]] : 0;
     const unsigned unused = bytes == 2 ? c & 3U : b & 15U;
     if (((a | b | c) & 0xC0) || unused) {
         *wrong = first_wrong(in, bytes + 1);
@@ -107,9 +112,12 @@ bool base64_decode(const char *text, size_t length, void *out, size_t *wrong)
 
     const uint8_t *in = (const uint8_t *)text;
     uint8_t *to = out;
-    for (size_t left = bytes; left >= 3; left -= 3, in += 4, to += 3) {
-        const uint8_t a = sextet[in[0]], b = sextet[in[1]];
-        const uint8_t c = sextet[in[2]], d = sextet[in[3]];
+    const size_t done = base64_kernels_choice(0)->decode(in, length, to, bytes);
+    in += done;
+    to += done / 4 * 3;
+    for (size_t left = bytes - done / 4 * 3; left >= 3; left -= 3, in += 4, to += 3) {
+        const uint8_t a = base64_sextet[in[0]], b = base64_sextet[in[1]];
+        const uint8_t c = base64_sextet[in[2]], d = base64_sextet[in[3]];
         if ((a | b | c | d) & 0xC0) {
             *wrong = (size_t)(in - (const uint8_t *)text) + first_wrong(in, 4);
             return false;

@@ -1,5 +1,6 @@
-// make bench: everything beside its reference, in one run. A table on stdout, the same as
-// JSON in build/bench/results.json, time against T in build/bench/growth.svg.
+// make bench: everything beside its reference, in one run. Tables on stdout, the same as
+// JSON in build/bench/results.json, the goals as README.md has them in build/bench/goals.md,
+// time against T in build/bench/growth.svg.
 //
 //   node bench.js [--only kernel,codec,service,growth,mixed]
 //
@@ -10,7 +11,7 @@ import { goals } from './goals.js';
 import { commands, root } from './lib/children.js';
 import { machine, versions } from './lib/machine.js';
 import { ort } from './lib/peers.js';
-import { Report } from './lib/report.js';
+import { Report, markdown } from './lib/report.js';
 
 const all = ['kernel', 'codec', 'service', 'growth', 'mixed'];
 const at = process.argv.indexOf('--only');
@@ -55,5 +56,6 @@ writeFileSync(
   `${options.folder}/results.json`,
   JSON.stringify({ command, head, goals: reached, tables, notes, skipped, series, commands: [...commands] }, null, 1)
 );
-console.log(`\nwritten: build/bench/results.json${only.includes('growth') ? ', build/bench/growth.svg' : ''}`);
+writeFileSync(`${options.folder}/goals.md`, `${markdown(reached)}\n`);
+console.log(`\nwritten: build/bench/results.json, goals.md${only.includes('growth') ? ', growth.svg' : ''}`);
 process.exit(failed.length ? 1 : 0);

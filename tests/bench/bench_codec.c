@@ -1,10 +1,16 @@
-/* A matrix from text to float32 and back, beside jansson and the C library, in one
- * run on one thread: nanoseconds a number, the best of several. */
+/* A matrix from text to float32 and back, beside jansson, the C library and the peers
+ * that were built, in one run on one thread. Prints lines "NAME VALUE", nanoseconds a
+ * number, the best of several runs; NAME_ratio is how many times faster ours is. With
+ * --json one object of the same names.
+ *
+ * A peer is a program peer_NAME beside this one: called with the matrix in a file and
+ * the count of its numbers, it prints "read VALUE", and "write VALUE" if it can. */
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "codec/base64.h"
 #include "codec/number.h"
@@ -22,6 +28,7 @@ struct bench {
     json_t *tree;
     unsigned digits;
     char *base64;
+    char peers[3072]; /* the peers' path up to the name */
 };
 
 static double now_ns(void)
@@ -37,7 +44,33 @@ static void give_up(const char *what)
     exit(EXIT_FAILURE);
 }
 
-static void measure(const char *name, void (*work)(struct bench *b), struct bench *b)
+static bool as_json;
+
+static void print(const char *task, const char *who, const char *suffix, double value)
+{
+    static bool behind_first;
+    if (as_json)
+        printf("%s\"%s_%s%s\": %.3f", behind_first ? ",\n " : "{", task, who, suffix,
+               value);
+    else
+        printf("%s_%s%s %.3f\n", task, who, suffix, value);
+    behind_first = true;
+    fflush(stdout);
+}
+
+/* Ours comes first in every task. */
+static void report(const char *task, const char *who, double ns)
+{
+    static double ours;
+    print(task, who, "", ns);
+    if (strcmp(who, "ours") == 0)
+        ours = ns;
+    else
+        print(task, who, "_ratio", ns / ours);
+}
+
+static void measure(const char *task, const char *who, void (*work)(struct bench *b),
+                    struct bench *b)
 {
     double best = 1e30, begin = now_ns();
     for (int runs = 0; runs < 5 || (runs < 100 && now_ns() - begin < 3e8); runs++) {
@@ -46,7 +79,7 @@ static void measure(const char *name, void (*work)(struct bench *b), struct benc
         double took = now_ns() - start;
         best = took < best ? took : best;
     }
-    printf("  %-32s %8.1f\n", name, best / COUNT);
+    report(task, who, best / COUNT);
 }
 
 static void read_ours(struct bench *b)
@@ -96,7 +129,8 @@ static void write_ours(struct bench *b)
 
 static void write_jansson(struct bench *b)
 {
-    if (json_dumpb(b->tree, b->out, TEXT_BYTES, JSON_REAL_PRECISION(9)) == 0)
+    const size_t flags = JSON_REAL_PRECISION(b->digits ? b->digits : 9);
+    if (json_dumpb(b->tree, b->out, TEXT_BYTES, flags) == 0)
         give_up("jansson writes nothing");
 }
 
@@ -104,7 +138,8 @@ static void write_printf(struct bench *b)
 {
     char *at = b->out;
     for (size_t i = 0; i < COUNT; i++)
-        at += sprintf(at, "%.9g,", (double)b->values[i]);
+        at +=
+            sprintf(at, "%.*g,", b->digits ? (int)b->digits : 9, (double)b->values[i]);
 }
 
 static void encode_base64(struct bench *b)
@@ -147,7 +182,60 @@ static void fill(struct bench *b, float size)
     }
 }
 
-int main(void)
+/* What the peer says about `what`, or a negative number. */
+static double ask_peer(const struct bench *b, const char *peer, const char *what)
+{
+    char file[] = "/tmp/bench_codec.XXXXXX", command[4096], name[64];
+    snprintf(command, sizeof command, "%.3000s_%s", b->peers, peer);
+    if (access(command, X_OK) != 0)
+        return -1;
+    int handle = mkstemp(file);
+    if (handle < 0 || write(handle, b->text, b->length) != (ssize_t)b->length)
+        give_up("no file for the peers");
+    close(handle);
+
+    snprintf(command, sizeof command, "'%.3000s_%s' %s %d", b->peers, peer, file,
+             COUNT);
+    double value, found = -1;
+    FILE *answer = popen(command, "r");
+    while (answer && fscanf(answer, "%63s %lf", name, &value) == 2)
+        if (strcmp(name, what) == 0)
+            found = value;
+    if (answer)
+        pclose(answer);
+    unlink(file);
+    return found;
+}
+
+static void measure_peers(const char *task, const char *what, const struct bench *b)
+{
+    static const char *const peers[] = {"simdjson", "yyjson"};
+    for (size_t i = 0; i < sizeof peers / sizeof *peers; i++) {
+        double ns = ask_peer(b, peers[i], what);
+        if (ns > 0)
+            report(task, peers[i], ns);
+    }
+}
+
+static void measure_reading(const char *task, struct bench *b)
+{
+    print(task, "bytes", "", (double)b->length / COUNT);
+    measure(task, "ours", read_ours, b);
+    measure(task, "strtof", read_strtof, b);
+    measure(task, "jansson", read_jansson, b);
+    measure_peers(task, "read", b);
+}
+
+static void measure_writing(const char *task, unsigned digits, struct bench *b)
+{
+    b->digits = digits;
+    measure(task, "ours", write_ours, b);
+    measure(task, "sprintf", write_printf, b);
+    measure(task, "jansson", write_jansson, b);
+    measure_peers(task, "write", b);
+}
+
+int main(int count, char **argument)
 {
     struct bench b = {.values = malloc(COUNT * sizeof(float)),
                       .text = malloc(TEXT_BYTES),
@@ -155,32 +243,24 @@ int main(void)
                       .base64 = malloc(base64_length(COUNT * sizeof(float)))};
     if (!b.values || !b.text || !b.out || !b.base64)
         give_up("no memory");
+    as_json = count > 1 && strcmp(argument[1], "--json") == 0;
+    const char *slash = strrchr(argument[0], '/');
+    snprintf(b.peers, sizeof b.peers, "%.*s/peer",
+             slash ? (int)(slash - argument[0]) : 1, slash ? argument[0] : ".");
     fill(&b, 0.05f);
 
-    make_text(&b, false);
-    printf("%dx%d numbers, %.1f bytes each; nanoseconds a number\nread\n", ROWS, WIDTH,
-           (double)b.length / COUNT);
-    measure("ours", read_ours, &b);
-    measure("strtof", read_strtof, &b);
-    measure("jansson", read_jansson, &b);
     make_text(&b, true);
-    printf("read, printed as doubles, %.1f bytes each\n", (double)b.length / COUNT);
-    measure("ours", read_ours, &b);
-    measure("strtof", read_strtof, &b);
-    measure("jansson", read_jansson, &b);
-
+    measure_reading("read_doubles", &b);
     b.tree = json_loadb(b.text, b.length, 0, NULL);
-    printf("write\n");
-    measure("ours, shortest", write_ours, &b);
-    b.digits = 9;
-    measure("ours, 9 digits", write_ours, &b);
-    b.digits = 4;
-    measure("ours, 4 digits", write_ours, &b);
-    measure("sprintf %.9g", write_printf, &b);
-    measure("jansson, 9 digits", write_jansson, &b);
-    printf("base64\n");
-    measure("encode", encode_base64, &b);
-    measure("decode", decode_base64, &b);
+    make_text(&b, false);
+    measure_reading("read_shortest", &b);
+    measure_writing("write_shortest", 0, &b);
+    measure_writing("write_9_digits", 9, &b);
+    measure_writing("write_4_digits", 4, &b);
+    measure("base64_encode", "ours", encode_base64, &b);
+    measure("base64_decode", "ours", decode_base64, &b);
+    if (as_json)
+        printf("}\n");
 
     json_decref(b.tree);
     free(b.values);

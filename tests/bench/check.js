@@ -34,7 +34,7 @@ async function kernels() {
 }
 
 async function codec() {
-  const { jansson, ours: own, base64 } = await codecs(2, false);
+  const { jansson, ours: own, base64 } = await codecs(2);
   return {
     'codec: jansson / ours, read': jansson.read / own.read,
     'codec: jansson / ours, written': jansson.write / own.write,

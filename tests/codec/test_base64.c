@@ -2,6 +2,7 @@
 
 #include <stdint.h>
 
+#include "codec/base64_kernels.h"
 #include "support/test.h"
 
 START_TEST(the_vectors_of_the_rfc_hold_both_ways)
@@ -92,6 +93,80 @@ START_TEST(all_bytes_come_back_and_pieces_join)
 }
 END_TEST
 
+/* One group after the other, in memory that is no longer than it must be. */
+static void encode_slowly(const uint8_t *bytes, size_t count, char *text)
+{
+    for (size_t i = 0; i < count; i += 3)
+        base64_encode(bytes + i, count - i < 3 ? count - i : 3, text + i / 3 * 4);
+}
+
+START_TEST(every_set_encodes_and_decodes_what_it_says_and_no_more)
+{
+    struct test_random random = {71};
+    const struct base64_kernels *k;
+    for (size_t count = 0; count < 400; count++) {
+        const size_t length = base64_length(count);
+        uint8_t *bytes = malloc(count + 1);
+        char *text = malloc(length + 1), *want = malloc(length + 1);
+        for (size_t i = 0; i < count; i++)
+            bytes[i] = (uint8_t)(test_random_next(&random) >> 30);
+        encode_slowly(bytes, count, want);
+
+        for (size_t set = 0; (k = base64_kernels_choice(set)) != NULL; set++) {
+            memset(text, '#', length + 1);
+            const size_t done = k->encode(bytes, count, text), made = done / 3 * 4;
+            ck_assert(done <= count && done % 3 == 0);
+            ck_assert(done + 64 >= count || k == &base64_kernels_plain);
+            ck_assert_mem_eq(text, want, made);
+            for (size_t i = made; i <= length; i++)
+                ck_assert_int_eq(text[i], '#');
+
+            uint8_t *back = malloc(count + 1);
+            back[count] = '#';
+            const size_t read = k->decode((uint8_t *)want, length, back, count);
+            ck_assert(read <= length && read % 4 == 0);
+            ck_assert(read + 128 >= length || k == &base64_kernels_plain);
+            ck_assert_mem_eq(back, bytes, read / 4 * 3);
+            ck_assert_int_eq(back[count], '#');
+            free(back);
+        }
+        free(bytes);
+        free(text);
+        free(want);
+    }
+}
+END_TEST
+
+/* Every byte that is not of the alphabet, at every place of the registers. */
+START_TEST(every_set_stops_before_what_is_wrong)
+{
+    char text[256];
+    uint8_t out[192];
+    const struct base64_kernels *k;
+    for (size_t set = 0; (k = base64_kernels_choice(set)) != NULL; set++)
+        for (size_t at = 0; at < 128; at++)
+            for (int c = 0; c < 256; c++) {
+                memset(text, 'k', sizeof text);
+                text[at] = (char)c;
+                const bool good = c && strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghij"
+                                              "klmnopqrstuvwxyz0123456789+/",
+                                              c);
+                const size_t done =
+                    k->decode((uint8_t *)text, sizeof text, out, sizeof out);
+                size_t wrong = 0;
+                if (!good && done > at)
+                    ck_abort_msg("%s takes %d at %zu", k->name, c, at);
+                if (base64_decode(text, sizeof text, out, &wrong) != good ||
+                    (!good && wrong != at))
+                    ck_abort_msg("%d at %zu: wrong at %zu", c, at, wrong);
+                if (good && done < 192 && k != &base64_kernels_plain)
+                    ck_abort_msg("%s refuses %c", k->name, c);
+            }
+}
+END_TEST
+
 TEST_PROGRAM("base64", the_vectors_of_the_rfc_hold_both_ways,
              what_an_encoder_would_not_write_is_refused_where_it_is,
-             all_bytes_come_back_and_pieces_join)
+             all_bytes_come_back_and_pieces_join,
+             every_set_encodes_and_decodes_what_it_says_and_no_more,
+             every_set_stops_before_what_is_wrong)

@@ -32,7 +32,8 @@ export function fastest(runs) {
   const best = {};
   for (const line of runs.flatMap(Object.values)) {
     const known = best[line.kind];
-    if (line.kind === 'peak' ? !(known?.gflops >= line.gflops) : !(known?.min_ms <= line.min_ms)) best[line.kind] = line;
+    const slower = line.kind === 'peak' ? known?.gflops >= line.gflops : known?.min_ms <= line.min_ms;
+    if (!slower) best[line.kind] = line;
   }
   return best;
 }

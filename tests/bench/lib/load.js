@@ -13,7 +13,8 @@ file:close()
 done = function(summary)
   local e = summary.errors
   io.write(string.format('\\nJSON {"requests":%d,"seconds":%f,"errors":%d}\\n',
-    summary.requests, summary.duration / 1e6, e.connect + e.read + e.write + e.status + e.timeout))
+    summary.requests, summary.duration / 1e6,
+    e.connect + e.read + e.write + e.status + e.timeout))
 end
 `
 );

@@ -45,8 +45,10 @@ const installed = (name) => ask('pkg-config', '--modversion', name).trim() || 'n
 export async function versions(ort) {
   const torch = 'import torch, fastapi, uvicorn; print(torch.__version__, fastapi.__version__, uvicorn.__version__)';
   const [pytorch, fastapi, uvicorn] = ask(python, '-c', torch).trim().split(' ');
+  const version = (await run(binary, ['--version'])).trim();
+  const commit = ask('git', '-C', root, 'describe', '--always', '--dirty').trim() || 'not told';
   return {
-    attentiond: `${(await run(binary, ['--version'])).trim()}, commit ${ask('git', '-C', root, 'describe', '--always', '--dirty').trim() || 'not told'}`,
+    attentiond: `${version}, commit ${commit}`,
     compiler: ask('cc', '--version').split('\n')[0],
     OpenBLAS: installed('openblas'),
     jansson: installed('jansson'),

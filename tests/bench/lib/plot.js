@@ -9,7 +9,8 @@ const escape = (s) => s.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
 const label = (n) => (n >= 1 ? String(n) : n.toPrecision(1).replace(/0+$/, ''));
 
 function text(x, y, content, { anchor = 'start', pixels = 12, more = '' } = {}) {
-  return `<text x="${x.toFixed(1)}" y="${y.toFixed(1)}" text-anchor="${anchor}" font-size="${pixels}" ${font} fill="#222" ${more}>${escape(content)}</text>`;
+  const at = `x="${x.toFixed(1)}" y="${y.toFixed(1)}" text-anchor="${anchor}"`;
+  return `<text ${at} font-size="${pixels}" ${font} fill="#222" ${more}>${escape(content)}</text>`;
 }
 
 const stroke = (x1, y1, x2, y2, color) =>
@@ -25,14 +26,16 @@ function line({ color, dashed, points }, x, y) {
   const at = points.map((p) => [x(p[0]).toFixed(1), y(p[1]).toFixed(1)]);
   const dash = dashed ? ' stroke-dasharray="6 4"' : '';
   const dots = at.map(([cx, cy]) => `<circle cx="${cx}" cy="${cy}" r="2.6" fill="${color}"/>`);
-  return `<polyline fill="none" stroke="${color}" stroke-width="2"${dash} points="${at.map((p) => p.join()).join(' ')}"/>${dots.join('')}`;
+  const through = at.map((p) => p.join()).join(' ');
+  return `<polyline fill="none" stroke="${color}" stroke-width="2"${dash} points="${through}"/>${dots.join('')}`;
 }
 
 function legend(lines, x) {
   return lines.map(({ name, color, dashed }, n) => {
     const y = size.top + 10 + 21 * n;
     const dash = dashed ? ' stroke-dasharray="6 4"' : '';
-    return `<line x1="${x}" y1="${y}" x2="${x + 26}" y2="${y}" stroke="${color}" stroke-width="2.5"${dash}/>${text(x + 33, y + 4, name)}`;
+    const ends = `x1="${x}" y1="${y}" x2="${x + 26}" y2="${y}"`;
+    return `<line ${ends} stroke="${color}" stroke-width="2.5"${dash}/>${text(x + 33, y + 4, name)}`;
   });
 }
 
@@ -64,7 +67,9 @@ export function plot({ title, xTitle, yTitle, ticks, lines: all }) {
     text((size.left + right) / 2, size.height - 14, xTitle, { anchor: 'middle', pixels: 13 }),
     text(20, middle, yTitle, { anchor: 'middle', pixels: 13, more: `transform="rotate(-90 20 ${middle})"` })
   );
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${size.width} ${size.height}" width="${size.width}" height="${size.height}">
+  const { width, height } = size;
+  const box = `viewBox="0 0 ${width} ${height}" width="${width}" height="${height}"`;
+  return `<svg xmlns="http://www.w3.org/2000/svg" ${box}>
 <rect width="100%" height="100%" fill="white"/>
 ${parts.join('\n')}
 </svg>

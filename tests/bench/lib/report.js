@@ -48,9 +48,18 @@ export class Report {
   }
 }
 
+// The goals that were measured, as the table of README.md.
+export const markdown = (goals) =>
+  ['| within one run | |', '|---|---|']
+    .concat(
+      goals
+        .filter((g) => g.figure !== undefined)
+        .map((g) => `| ${g.text} | ${shown(g.figure)}${g.unit} |`)
+    )
+    .join('\n');
+
 function shown(cell) {
   if (cell === undefined || Number.isNaN(cell)) return '-';
   if (typeof cell !== 'number') return String(cell);
-  if (cell >= 100) return cell.toFixed(0);
-  return cell.toPrecision(3);
+  return cell >= 100 ? cell.toFixed(0) : cell.toPrecision(3);
 }

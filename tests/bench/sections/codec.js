@@ -6,7 +6,12 @@ const noYyjson = 'not given: YYJSON=DIR names the folder of yyjson.c and yyjson.
 
 export default async function codecSection(report, { rounds }) {
   const { found, ours, jansson, simdjson, yyjson, base64 } = await codecs(rounds);
-  report.table('Codec, 1 thread, ns a number of a 512 x 512 matrix', ['', 'ns'], Object.entries(found));
+  const who = ['bytes', 'ours', 'jansson', 'simdjson', 'yyjson', 'strtof', 'sprintf'];
+  report.table(
+    'Codec, 1 thread, ns a number of a 512 x 512 matrix',
+    ['', ...who],
+    Object.entries(found).map(([task, times]) => [task.replaceAll('_', ' '), ...who.map((name) => times[name])])
+  );
   report.reach('read', jansson.read / ours.read);
   report.reach('written', jansson.write / ours.write);
   report.reach('read-yyjson', yyjson.read && yyjson.read / ours.read, noYyjson);

@@ -72,9 +72,11 @@ export default async function growthSection(report, options) {
   }
   table(report, 'In process, 1 thread, ms, and times the line above', rows, ['full', 'causal', 'map', 'window'], (key) => key);
   const others = ['plain', ...(ort.missing ? [] : ['mha', 'att_causal', 'att_map'])];
-  table(report, 'The same beside others, ms', rows, others, (key) => series[key].name.replace('ONNX Runtime', 'ORT'));
+  const short = (key) => series[key].name.replace('ONNX Runtime', 'ORT').replace('plain OpenBLAS path', 'OpenBLAS path');
+  table(report, 'The same beside others, ms', rows, others, short);
   const http = { job: 'no map, ms', jobMemory: 'MiB', maps: 'map, ms', mapsMemory: 'MiB' };
-  table(report, 'A request alone over HTTP, JSON, 2 workers: least time, memory above idle', rows, Object.keys(http), (key) => http[key]);
+  const title = 'A request alone over HTTP, JSON, 2 workers: least time, memory above idle';
+  table(report, title, rows, Object.keys(http), (key) => http[key]);
   if (ort.missing) report.skip("ONNX Runtime's growth", ort.missing);
 
   report.series = rows;
@@ -82,6 +84,12 @@ export default async function growthSection(report, options) {
     ...s,
     points: rows.filter((row) => row[key]).map((row) => [row.T, row[key]]),
   }));
-  const drawing = { title: 'Self-attention, one head of 64: time against T', xTitle: 'T, tokens', yTitle: 'milliseconds' };
-  writeFileSync(`${options.folder}/growth.svg`, plot({ ...drawing, ticks: lengths, lines }));
+  const drawing = plot({
+    title: 'Self-attention, one head of 64: time against T',
+    xTitle: 'T, tokens',
+    yTitle: 'milliseconds',
+    ticks: lengths,
+    lines,
+  });
+  writeFileSync(`${options.folder}/growth.svg`, drawing);
 }

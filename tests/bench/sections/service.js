@@ -20,11 +20,11 @@ function repeated(server, file, options) {
 }
 
 // {name: median rate} of every server named.
-async function rates(servers, names, file, { rounds, seconds }, more = {}) {
+async function rates(servers, names, file, { rounds, seconds }) {
   const rivals = Object.fromEntries(
     names
       .filter((name) => servers[name])
-      .map((name) => [name, repeated(servers[name], file, { seconds, ...more })])
+      .map((name) => [name, repeated(servers[name], file, { seconds })])
   );
   const all = await inTurn(rounds, rivals);
   return Object.fromEntries(Object.entries(all).map(([name, runs]) => [name, median(runs.map((r) => r.rate))]));
@@ -47,7 +47,11 @@ async function wholeJob(report, servers, options) {
   report.table(
     'Whole job, requests a second, 8 connections; the client shares the cores',
     ['', 'attentiond', 'Node + ORT', 'FastAPI + torch', 'empty POST', '/ Node', '/ FastAPI', '/ empty'],
-    table.map(([name, r]) => [name, r.ours, r.node, r.torch, r.empty, r.ours / r.node, r.ours / r.torch, r.ours / r.empty])
+    table.map(([name, r]) => [
+      name,
+      ...[r.ours, r.node, r.torch, r.empty],
+      ...[r.ours / r.node, r.ours / r.torch, r.ours / r.empty],
+    ])
   );
   const [three, , middle] = table.map(([, r]) => r);
   report.reach('tiny-ort', ort.missing ? undefined : three.ours / three.node, ort.missing);
@@ -55,7 +59,7 @@ async function wholeJob(report, servers, options) {
   report.reach('job-ort', ort.missing ? undefined : middle.ours / middle.node, ort.missing);
   report.reach('job-torch', torch.missing ? undefined : middle.ours / middle.torch, torch.missing);
   if (servers.torch) {
-    const { torch: rate } = await rates(servers, ['torch'], jobs()[2][1], { ...options, rounds: 1 }, { path: '/direct' });
+    const { rate } = await load(servers.torch.url, jobs()[2][1], { ...options, path: '/direct' });
     report.note(`T 128: FastAPI reaches ${rate.toFixed(1)} a second when the route makes the answer's JSON itself`);
   }
 }
@@ -65,13 +69,14 @@ async function latencies(report, servers, { seconds }) {
   const rows = [];
   for (const [name, file] of jobs()) {
     const row = [name];
-    for (const who of ['ours', 'node', 'torch', 'empty'])
-      row.push(servers[who] && (who !== 'empty' || file === tiny)
-        ? (await latency(servers[who].url, file, { seconds: seconds / 2 })).p50
-        : undefined);
+    for (const who of ['ours', 'node', 'torch', 'empty']) {
+      const asked = servers[who] && (who !== 'empty' || file === tiny);
+      row.push(asked ? (await latency(servers[who].url, file, { seconds: seconds / 2 })).p50 : undefined);
+    }
     rows.push(row);
   }
-  report.table('Alone, 1 connection, p50 in milliseconds', ['', 'attentiond', 'Node + ORT', 'FastAPI + torch', 'empty POST'], rows);
+  const head = ['', 'attentiond', 'Node + ORT', 'FastAPI + torch', 'empty POST'];
+  report.table('Alone, 1 connection, p50 in milliseconds', head, rows);
 }
 
 async function base64(report, servers, options) {
@@ -87,7 +92,8 @@ async function base64(report, servers, options) {
 }
 
 async function workers(report, { rounds, seconds }) {
-  const large = body('large.json', { sequences: packed(matrix(4096, 512)), heads: 8, maps: 'none', tensor_format: 'base64' });
+  const sequences = packed(matrix(4096, 512));
+  const large = body('large.json', { sequences, heads: 8, maps: 'none', tensor_format: 'base64' });
   const maps = body('maps.json', { sequences: matrix(1024, 64) });
   const [one, two] = [await ours(['--workers', '1']), await ours(['--workers', '2'])];
   for (const [name, file] of [['T 4096, d 512, 8 heads, no map', large], ['T 1024, d 64, its map as JSON', maps]]) {
