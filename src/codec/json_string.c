@@ -5,6 +5,8 @@
 
 #include "codec/utf8.h"
 
+enum { STRIDE = 64 };
+
 /* Do the eight bytes hold no quote, no backslash, no control and nothing beyond
  * ASCII? A byte minus n borrows into its high bit when it is below n. */
 static inline bool are_plain(uint64_t bytes)
@@ -14,6 +16,22 @@ static inline bool are_plain(uint64_t bytes)
     const uint64_t special =
         bytes | (bytes - ones * 0x20) | (quote - ones) | (slash - ones);
     return (special & high) == 0;
+}
+
+typedef int8_t sixteen __attribute__((vector_size(16)));
+
+/* The same of STRIDE bytes. As numbers with a sign those beyond ASCII are below 0. */
+static inline bool are_all_plain(const char *p)
+{
+    sixteen special = {0};
+    for (size_t i = 0; i < STRIDE; i += sizeof special) {
+        sixteen bytes;
+        memcpy(&bytes, p + i, sizeof bytes);
+        special |= (bytes == '"') | (bytes == '\\') | (bytes < 0x20);
+    }
+    uint64_t halves[2];
+    memcpy(halves, &special, sizeof halves);
+    return (halves[0] | halves[1]) == 0;
 }
 
 /* The character at *at, beyond ASCII; moves *at behind it. */
@@ -94,6 +112,8 @@ static enum json_string_status check(const char **at, const char *end, bool *esc
 {
     const char *p = *at;
     enum json_string_status status = JSON_STRING_OK;
+    while (end - p >= STRIDE && are_all_plain(p)) /* long ones are base64 */
+        p += STRIDE;
     for (;;) {
         for (uint64_t bytes; end - p >= 8; p += 8) {
             memcpy(&bytes, p, sizeof bytes);

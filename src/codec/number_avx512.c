@@ -16,8 +16,15 @@
 #define EVEN_PAIRS(a, b)     ((lanes)_mm512_unpacklo_epi64((__m512i)(a), (__m512i)(b)))
 #define ODD_PAIRS(a, b)      ((lanes)_mm512_unpackhi_epi64((__m512i)(a), (__m512i)(b)))
 #define LEADING_ZEROS(a)     ((lanes)_mm512_lzcnt_epi64((__m512i)(a)))
-#define ANY(mask)            (_mm512_test_epi64_mask((__m512i)(mask), (__m512i)(mask)) != 0)
-#define KERNELS              number_kernels_avx512
-#define KERNELS_NAME         "avx512"
+#define LOW_PRODUCT(a, n) \
+    ((shorts)_mm512_mullo_epi16((__m512i)(a), _mm512_set1_epi16(n)))
+#define masks           __mmask8
+#define LESS(a, b)      _mm512_cmplt_epu64_mask((__m512i)(a), (__m512i)(b))
+#define EQUAL(a, b)     _mm512_cmpeq_epi64_mask((__m512i)(a), (__m512i)(b))
+#define CHOOSE(m, a, b) ((lanes)_mm512_mask_blend_epi64(m, (__m512i)(b), (__m512i)(a)))
+#define ANY(m)          ((m) != 0)
+#define IS_SET(m, i)    ((m) >> (i)&1)
+#define KERNELS         number_kernels_avx512
+#define KERNELS_NAME    "avx512"
 #include "number_template.h"
 #endif

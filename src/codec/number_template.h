@@ -9,8 +9,11 @@
  *   SMALLER, LARGER       of 32-bit lanes, unsigned
  *   GATHER(table, index)  the 64-bit entries of a table
  *   EVEN_PAIRS, ODD_PAIRS lanes 0 of both, lanes 2 of both, ...; and 1, 3, ...
+ *   LOW_PRODUCT(a, n)     the lower halves of the products of 16-bit lanes and n
  *   BYTE_SUMS or LEADING_ZEROS of a lane
- *   ANY(mask)             is any bit set? */
+ *   masks                 which lanes: LESS(a, b) (unsigned), EQUAL(a, b), and |, &, ~
+ *   CHOOSE(mask, a, b)    a in the lanes of the mask, b in the others
+ *   ANY(mask), IS_SET(mask, i) */
 #include <stdint.h>
 #include <string.h>
 
@@ -19,13 +22,20 @@
 #include "codec/number_tokens.h"
 
 typedef uint64_t lanes __attribute__((vector_size(8 * LANES)));
-typedef int64_t masks __attribute__((vector_size(8 * LANES)));
 typedef uint32_t words __attribute__((vector_size(4 * LANES)));
 typedef uint16_t shorts __attribute__((vector_size(8 * LANES)));
 typedef uint8_t bytes __attribute__((vector_size(8 * LANES)));
 
 #define INLINE TARGET static inline __attribute__((always_inline))
 #define ALL(x) ((x) - (lanes){0})
+
+/* A loop over a constant that must vanish, because `i` selects a register. */
+#if defined __clang__
+#define EACH(i, count) \
+    _Pragma("clang loop unroll(full)") for (size_t i = 0; i < (count); i++)
+#else
+#define EACH(i, count) _Pragma("GCC unroll 8") for (size_t i = 0; i < (count); i++)
+#endif
 
 enum {
     BIAS = 64, /* what exponents are moved by, so that none is negative */
@@ -46,11 +56,6 @@ struct decimals {
 struct binaries {
     lanes significand, exponent;
 };
-
-INLINE lanes choose(masks mask, lanes x, lanes y)
-{
-    return ((lanes)mask & x) | (~(lanes)mask & y);
-}
 
 INLINE lanes ten_times(lanes x)
 {
@@ -106,20 +111,20 @@ INLINE struct decimals shortest(struct binaries v)
 
     const lanes slack = ALL((uint64_t)1 << 26);
     const lanes h = (unit >> 1) + slack - (odd << 27);
-    const masks below = f <= h, above = ~f < h; /* ~f + 1 is 1 - f */
-    const masks quarter =
-        f == ALL((uint64_t)1 << 62); /* 2.5 goes to the even digit, 2 */
+    const masks below = LESS(f, h), above = LESS(~f, h); /* ~f + 1 is 1 - f */
+    const masks quarter = EQUAL(f, ALL(1ul << 62));      /* 2.5 goes to the even 2 */
     const lanes half = ALL((uint64_t)1 << 59);
-    const lanes digit = ((ten_times(f >> 4) + half) >> 60) + (lanes)quarter;
-    const lanes ones = choose(below | above, (lanes)above & 10, digit);
+    const lanes nearest = (ten_times(f >> 4) + half) >> 60;
+    const lanes digit = CHOOSE(quarter, ALL(2ul), nearest);
+    const lanes ones = CHOOSE(above, ALL(10ul), CHOOSE(below, ALL(0ul), digit));
 
     /* Seven to nine digits. */
-    lanes nine = ten_times(tens) + ones;
-    const masks eight = nine < 100000000;
-    nine = choose(eight, ten_times(nine), nine);
-    const masks seven = nine < 100000000;
-    nine = choose(seven, ten_times(nine), nine);
-    return (struct decimals){nine, k + 8 + (lanes)eight + (lanes)seven};
+    const lanes nine = ten_times(tens) + ones;
+    const masks seven = LESS(nine, ALL(10000000ul)),
+                eight = LESS(nine, ALL(100000000ul));
+    const lanes factor = CHOOSE(seven, ALL(100ul), CHOOSE(eight, ALL(10ul), ALL(1ul)));
+    const lanes zeros = CHOOSE(seven, ALL(2ul), CHOOSE(eight, ALL(1ul), ALL(0ul)));
+    return (struct decimals){MULTIPLY(nine, factor), k + 8 - zeros};
 }
 
 /* What can vary between blocks of one row, but does not. */
@@ -148,27 +153,29 @@ INLINE struct decimals rounded(struct binaries v, struct rounding r, masks *doub
     const lanes e = decimal_exponent(v.exponent, MANTISSA_BITS);
     const lanes down = 2 * BIAS - 1 + r.digits - e;
     const lanes shift = v.exponent + power_exponents(down);
-    const lanes power = GATHER(number_powers, down);
+    const lanes scale = GATHER(number_powers, down);
 
-    const lanes high = MULTIPLY(v.significand, power >> 32);
-    const lanes low = MULTIPLY(v.significand, power);
+    const lanes high = MULTIPLY(v.significand, scale >> 32);
+    const lanes low = MULTIPLY(v.significand, scale);
     const lanes scaled = (high << 8) + (low >> 24);
     const lanes right = 256 + 39 - LEAST_EXPONENT - shift; /* 33 to 63 */
     const lanes whole = scaled >> right, rest = scaled << (64 - right);
 
-    const masks longer = whole >= r.limit;
+    const masks longer = LESS(ALL(r.limit - 1), whole);
     const lanes tenth = MULTIPLY(whole, ALL(0xCCCCCCCDul)) >> 35;
     const lanes last = whole - ten_times(tenth);
-    const lanes left = choose(longer, last << 60 | rest >> 4, rest);
-    const lanes half = choose(longer, ALL(5ul << 60), ALL(1ul << 63));
+    const lanes left = CHOOSE(longer, last << 60 | rest >> 4, rest);
+    const lanes half = CHOOSE(longer, ALL(5ul << 60), ALL(1ul << 63));
     const uint64_t slack = (uint64_t)1 << 33;
-    *doubt = left - half + slack < 2 * slack;
+    *doubt = LESS(left - half + slack, ALL(2 * slack));
 
-    const masks up = left >= half;
-    lanes nine = MULTIPLY(choose(longer, tenth, whole) - (lanes)up, ALL(r.to_nine));
-    const masks carry = nine == 1000000000; /* 9.99 became 10.0 */
-    nine -= (lanes)carry & 900000000;
-    return (struct decimals){nine, e - (lanes)longer - (lanes)carry};
+    const lanes cut = CHOOSE(longer, tenth, whole);
+    const lanes nearest = CHOOSE(LESS(left, half), cut, cut + 1);
+    const lanes nine = MULTIPLY(nearest, ALL(r.to_nine));
+    const masks carry = EQUAL(nine, ALL(1000000000ul)); /* 9.99 became 10.0 */
+    const lanes power = CHOOSE(longer, e + 1, e);
+    return (struct decimals){CHOOSE(carry, ALL(100000000ul), nine),
+                             CHOOSE(carry, power + 1, power)};
 }
 
 /* The eight digits of x < 10^8, the first one lowest: split into lanes of four digits,
@@ -178,9 +185,10 @@ INLINE lanes eight_bytes(lanes x)
     const lanes thousands = MULTIPLY(x, ALL(109951163ul)) >> 40; /* x / 10^4 */
     const lanes four = thousands | (x - MULTIPLY(thousands, ALL(10000ul))) << 32;
     const shorts hundreds = MULTIPLY_HIGH(four, ALL(5243ul * 0x0001000100010001)) >> 3;
-    const lanes two = (lanes)hundreds | ((lanes)((shorts)four - hundreds * 100)) << 16;
-    const shorts tens = (shorts)two * 103 >> 10;
-    return (lanes)(((shorts)two << 8) - tens * (10 * 256 - 1));
+    const lanes two =
+        (lanes)hundreds | ((lanes)((shorts)four - LOW_PRODUCT(hundreds, 100))) << 16;
+    const shorts tens = LOW_PRODUCT(two, 103) >> 10;
+    return (lanes)(((shorts)two << 8) - LOW_PRODUCT(tens, 10 * 256 - 1));
 }
 
 /* 0 to 8: how many of the eight remain without the trailing zeros. */
@@ -200,9 +208,9 @@ INLINE lanes layout(lanes power, lanes significant_rest, lanes negative)
 {
     const uint64_t least = BIAS + LAYOUT_LEAST_PLAIN, most = BIAS + LAYOUT_MOST_PLAIN;
     const lanes near = SMALLER(LARGER(power, ALL(least - 1)), ALL(most + 1));
-    const lanes two_digits =
-        (lanes)(power < BIAS - 9) - (lanes)(power > BIAS + 9); /* -1, 0 or 1 */
-    const lanes kind = near + two_digits - (least - 2);
+    const lanes below = CHOOSE(LESS(power, ALL(BIAS - 9ul)), near - 1, near);
+    const lanes moved = CHOOSE(LESS(ALL(BIAS + 9ul), power), near + 1, below);
+    const lanes kind = moved - (least - 2);
     return MULTIPLY(kind, ALL((uint64_t)LAYOUT_EACH)) + significant_rest * 2 + negative;
 }
 
@@ -212,7 +220,8 @@ INLINE void lay_out(struct decimals d, lanes negative, lanes *even, lanes *odd,
 {
     const lanes first = MULTIPLY(d.nine, ALL(1441151881ul)) >> 57; /* nine / 10^8 */
     const lanes rest = eight_bytes(d.nine - MULTIPLY(first, ALL(100000000ul)));
-    const lanes size = choose((masks)(d.power < BIAS), BIAS - d.power, d.power - BIAS);
+    const lanes size =
+        CHOOSE(LESS(d.power, ALL((uint64_t)BIAS)), BIAS - d.power, d.power - BIAS);
     const lanes tens = MULTIPLY(size, ALL(103ul)) >> 10;
     const lanes exponent = tens | (size - ten_times(tens)) << 8;
 
@@ -249,24 +258,25 @@ INLINE struct block convert(const float *x, unsigned digits, struct rounding r)
     words loaded;
     memcpy(&loaded, x, sizeof loaded);
     const lanes bits = __builtin_convertvector(loaded, lanes);
-    const lanes magnitude = bits & 0x7FFFFFFF;
     const struct binaries v = take_apart(bits);
 
-    struct block b;
-    b.special = (masks)(v.exponent == 0) | (masks)(v.exponent == EXPONENT_MOST);
+    const lanes none = ALL(0ul);
+    const masks zero = EQUAL(bits & 0x7FFFFFFF, none);
+    masks special =
+        EQUAL(v.exponent, none) | EQUAL(v.exponent, ALL((uint64_t)EXPONENT_MOST));
     struct decimals d;
     if (digits) {
         masks doubt;
         d = rounded(v, r, &doubt);
-        b.special |= doubt;
+        special |= doubt;
     } else {
         d = shortest(v);
-        b.special |= (masks)((bits & 0x7FFFFF) == 0);
+        special |= EQUAL(bits & 0x7FFFFF, none);
     }
-    const masks some = magnitude != 0;
-    b.special &= some;
-    d.nine &= (lanes)some;
-    d.power = choose(some, d.power, ALL((uint64_t)BIAS));
+    d.nine = CHOOSE(zero, none, d.nine);
+    d.power = CHOOSE(zero, ALL((uint64_t)BIAS), d.power);
+
+    struct block b = {.special = special & (masks)~zero};
     lay_out(d, bits >> 31, &b.even, &b.odd, &b.layouts);
     return b;
 }
@@ -276,7 +286,7 @@ INLINE char *put_mixed(const struct block *b, const float *x, size_t count,
                        unsigned digits, number_writer *other, char *out)
 {
     for (size_t i = 0; i < count; i++) {
-        if (b->special[i]) {
+        if (IS_SET(b->special, i)) {
             out = other(x[i], digits, out);
             *out++ = ',';
         } else {
@@ -286,19 +296,20 @@ INLINE char *put_mixed(const struct block *b, const float *x, size_t count,
     return out;
 }
 
-INLINE char *write_block(const float *x, unsigned digits, struct rounding r,
-                         number_writer *other, char *out)
+/* Two blocks at once: one's digits are computed while the other's wait. */
+INLINE char *write_blocks(const float *x, unsigned digits, struct rounding r,
+                          number_writer *other, char *out)
 {
-    const struct block b = convert(x, digits, r);
-    if (ANY(b.special))
-        return put_mixed(&b, x, LANES, digits, other, out);
-#if defined __clang__
-#pragma clang loop unroll(full)
-#else
-#pragma GCC unroll 8
-#endif
-    for (size_t i = 0; i < LANES; i++)
-        out = put(&b, i, out);
+    const struct block first = convert(x, digits, r);
+    const struct block second = convert(x + LANES, digits, r);
+    if (ANY(first.special | second.special)) {
+        out = put_mixed(&first, x, LANES, digits, other, out);
+        return put_mixed(&second, x + LANES, LANES, digits, other, out);
+    }
+    EACH (i, LANES)
+        out = put(&first, i, out);
+    EACH (i, LANES)
+        out = put(&second, i, out);
     return out;
 }
 
@@ -306,16 +317,18 @@ INLINE char *write_row(const float *x, size_t count, unsigned digits,
                        number_writer *other, char *out)
 {
     const struct rounding r = rounding_to(digits);
-    size_t at = 0;
-    for (; at + LANES <= count; at += LANES)
-        out = write_block(x + at, digits, r, other, out);
-    if (at == count)
-        return out;
-
-    float last[LANES] = {0};
-    memcpy(last, x + at, (count - at) * sizeof *x);
-    const struct block b = convert(last, digits, r);
-    return put_mixed(&b, last, count - at, digits, other, out);
+    for (; count >= 2 * LANES; count -= 2 * LANES, x += 2 * LANES)
+        out = write_blocks(x, digits, r, other, out);
+    while (count > 0) {
+        const size_t now = count < LANES ? count : LANES;
+        float last[LANES] = {0};
+        memcpy(last, x, now * sizeof *x);
+        const struct block b = convert(last, digits, r);
+        out = put_mixed(&b, last, now, digits, other, out);
+        count -= now;
+        x += now;
+    }
+    return out;
 }
 
 TARGET static char *write_numbers(const float *x, size_t count, unsigned digits,

@@ -347,6 +347,43 @@ START_TEST(every_escape_is_what_it_means)
 }
 END_TEST
 
+/* Wherever in a long string it stands: what ends it, and what is wrong in it. */
+START_TEST(a_long_string_is_looked_at_everywhere)
+{
+    static const struct {
+        char c;
+        const char *says; /* NULL: it is an ordinary character */
+    } cases[] = {
+        {'k', NULL},
+        {0x7F, NULL},
+        {0x20, NULL},
+        {'\\', "this is not an escape"},
+        {0x1F, "a control character in a string must be escaped"},
+        {0x00, "a control character in a string must be escaped"},
+        {(char)0x80, "the text is not valid UTF-8"},
+        {(char)0xFF, "the text is not valid UTF-8"},
+        {'"', "expected the end of the text"},
+    };
+    enum { LENGTH = 202 };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (size_t at = 1; at < LENGTH - 2; at++) {
+            char text[LENGTH + 1], want[128] = "";
+            memset(text, 'k', LENGTH);
+            text[0] = text[LENGTH - 1] = '"';
+            text[LENGTH] = '\0';
+            text[at] = cases[i].c;
+            if (cases[i].says) {
+                const size_t wrong = at + (cases[i].c == '"');
+                snprintf(want, sizeof want, "line 1, column %zu (byte %zu): %s",
+                         wrong + 1, wrong, cases[i].says);
+            }
+            struct error e = {0};
+            ck_assert_int_eq(check_text(text, LENGTH, &e), cases[i].says == NULL);
+            ck_assert_str_eq(e.message, want);
+        }
+}
+END_TEST
+
 START_TEST(names_with_the_same_hash_are_still_different)
 {
     const char *text =
@@ -532,7 +569,8 @@ TEST_PROGRAM(
     the_limits_are_refused_only_beyond_them, every_truncation_is_refused,
     deep_nesting_does_not_recurse_deeply, a_document_is_read_as_it_is_asked_for,
     another_kind_is_refused_where_it_stands, every_kind_has_a_name,
-    every_escape_is_what_it_means, names_with_the_same_hash_are_still_different,
-    a_size_is_a_whole_number_from_zero, many_floats_stop_at_the_first_that_is_none,
+    every_escape_is_what_it_means, a_long_string_is_looked_at_everywhere,
+    names_with_the_same_hash_are_still_different, a_size_is_a_whole_number_from_zero,
+    many_floats_stop_at_the_first_that_is_none,
     with_little_memory_it_succeeds_or_says_so, the_json_test_suite_is_judged_as_it_says,
     mutated_documents_are_judged_as_by_jansson)

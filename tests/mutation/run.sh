@@ -13,7 +13,7 @@ programs="conformance/test_vectors property/test_invariants property/test_operat
     core/test_key_patterns core/test_linear_attention core/test_multi_head_method
     codec/test_tensor_json codec/test_tensor_rows codec/test_attention_request
     codec/test_attention_response codec/test_number_write codec/test_number_read
-    codec/test_number_kernels
+    codec/test_number_kernels codec/test_number_list
     conformance/test_onnx"
 export ATTENTIOND_PROPERTY_CASES="${ATTENTIOND_PROPERTY_CASES:-1500}"
 ATTENTIOND_SHARED=$(cd "${ATTENTIOND_SHARED:-../shared}" 2>/dev/null && pwd) &&
