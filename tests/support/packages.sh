@@ -46,6 +46,11 @@ group() {
         tool promtool prometheus
         tool haproxy haproxy
         ;;
+    aarch64)
+        tool aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu
+        need libc6-dev-arm64-cross test -e /usr/aarch64-linux-gnu/include/stdio.h
+        tool qemu-aarch64-static qemu-user-static
+        ;;
     container)
         tool podman podman
         tool buildah buildah
@@ -57,7 +62,7 @@ group() {
         need containernetworking-plugins test -d /usr/lib/cni
         ;;
     *)
-        echo "packages.sh: no group $1 (build demo test lint container)" >&2
+        echo "packages.sh: no group $1 (build demo test lint aarch64 container)" >&2
         exit 2
         ;;
     esac
