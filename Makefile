@@ -4,7 +4,7 @@ VERSION := 0.1.0
 PREFIX  ?= /usr/local
 Q       := $(if $(V),,@)# V=1 shows the commands
 
-MODE  ?= release#  release | debug | clang | asan | tsan | fuzz | coverage: each has its own build folder
+MODE  ?= release#  release | debug | clang | asan | tsan | fuzz | coverage | aarch64: each has its own build folder
 BUILD := build/$(MODE)
 PKGS  := libmicrohttpd jansson openblas
 
@@ -24,6 +24,7 @@ LDLIBS   += $(PKG_LIBS) -lpthread -lm
 HARDEN         := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -fstack-protector-strong -fcf-protection
 FLAGS_release  := -O2 $(if $(filter x86_64,$(shell uname -m)),$(HARDEN),$(filter-out -fcf%,$(HARDEN)))
 FLAGS_clang    := $(FLAGS_release)
+FLAGS_aarch64  := -O2
 FLAGS_debug    := -O0
 FLAGS_asan     := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 FLAGS_tsan     := -O1 -fno-omit-frame-pointer -fsanitize=thread
@@ -34,7 +35,7 @@ LDFLAGS += $(filter -fsanitize% --coverage,$(FLAGS_$(MODE)))
 
 # The release binary has a place of its own, whichever mode was built last.
 BINARY   := $(if $(filter release,$(MODE)),build/attentiond,$(BUILD)/attentiond)
-MODULES  := $(wildcard src/*/*.c)
+MODULES  := $(wildcard $(if $(filter aarch64,$(MODE)),src/base/*.c src/core/*.c,src/*/*.c))
 HEADERS  := $(wildcard include/*/*.h)
 TESTS    := $(wildcard tests/base/test_*.c tests/core/test_*.c tests/codec/test_*.c \
               tests/service/test_*.c tests/http/test_*.c tests/conformance/test_*.c \
@@ -46,7 +47,7 @@ PROGRAMS := $(TESTS:%.c=$(BUILD)/%)
 FUZZERS  := $(patsubst %.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 
 .PHONY: all config demo test run install unit api openapi asan tsan layers format lint coverage \
-        fuzz bench bench-programs bench-check bench-record bench-codec vectors mutation container clean help
+        fuzz aarch64 aarch64-tests bench bench-programs bench-check bench-record bench-codec vectors mutation container clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -94,6 +95,31 @@ asan tsan: ## all tests under AddressSanitizer+UBSan, or ThreadSanitizer
 
 vectors: $(BUILD)/tests/conformance/make_vectors ## rewrite the conformance vectors from the float64 reference
 	$(Q)$< >tests/conformance/vectors.json
+
+# No libraries of that machine are needed: cblas.h is this one's, libcheck has a stand-in,
+# and the tests are those that come by without OpenBLAS.
+AARCH64_TESTS := $(filter %/test_vector_kernels %/test_attention %/test_attention_extremes \
+                   %/test_attention_mask %/test_attention_mixtures %/test_attention_options \
+                   %/test_attention_panels %/test_transpose %/test_rope \
+                   %/test_alibi %/test_ranking %/test_random %/test_dropout,$(PROGRAMS))
+
+aarch64: ## cross-compile base and core for aarch64; with qemu-aarch64-static, run the kernel's tests
+	@$(PACKAGES) aarch64
+	@$(MAKE) --no-print-directory MODE=aarch64 CC=aarch64-linux-gnu-gcc aarch64-tests
+
+ifeq ($(MODE),aarch64)
+CPPFLAGS   := -Itests/support/cross $(filter-out $(PKG_CFLAGS),$(CPPFLAGS)) $(shell pkg-config --cflags openblas)
+LDFLAGS    := -static -Wl,--gc-sections
+CFLAGS     := $(filter-out -fPIE,$(CFLAGS)) -ffunction-sections
+LDLIBS     := -lpthread -lm
+CHECK_LIBS :=
+SUPPORT    := $(filter %/attention_case.o %/attention_check.o %/attention_float64.o \
+                %/attention_random.o %/attention_truth.o,$(SUPPORT))
+
+aarch64-tests: $(BUILD)/libattentiond.a $(AARCH64_TESTS)
+	@if ! command -v qemu-aarch64-static >/dev/null; then echo "no qemu-aarch64-static: built only"; \
+	else for test in $(AARCH64_TESTS); do qemu-aarch64-static $$test || exit 1; done; fi
+endif
 
 layers: ## verify the dependency rule between folders
 	@tests/check_layers.sh
@@ -210,7 +236,7 @@ $(BUILD)/%.o: %.c Makefile
 	$(Q)$(CC) $(CPPFLAGS) $(if $(filter tests/%,$<),-Itests) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 # The vector loops: unrolled into registers, a product and a sum in one instruction.
-$(BUILD)/src/core/vector_%.o: CFLAGS += $(if $(filter release,$(MODE)),-O3) -ffp-contract=fast
+$(BUILD)/src/core/vector_%.o: CFLAGS += $(if $(filter release aarch64,$(MODE)),-O3) -ffp-contract=fast
 
 # Its chains must stay in registers.
 $(BUILD)/tests/bench/bench_peak.o: CFLAGS += -O3 -ffp-contract=fast

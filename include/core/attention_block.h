@@ -32,7 +32,7 @@ struct block {
     struct bounds group_columns[BLOCK_GROUPS]; /* up to whole vectors */
     size_t stride;              /* of a row of scores: padded, and off powers of two */
     float *scores;              /* [BLOCK_ROWS][stride]: scores, then weights */
-    float *query;               /* [BLOCK_ROWS][dk] */
+    float *query;               /* [BLOCK_ROWS][padded dk] */
     float *out;                 /* [BLOCK_ROWS][padded dv] */
     float *line;                /* [padded S]: a row of a mask, or of a map */
     uint64_t *ranks;            /* [S], with `keep` or `top` */

@@ -41,11 +41,10 @@ static void copy_query(const struct block *b, size_t h)
     const struct attention *a = b->a;
     const float *q =
         a->query.data + h * a->query.head_stride + b->first * a->query.row_stride;
-    size_t count = b->rows * a->dk, padding = b->groups * TILE_ROWS * a->dk - count;
-    for (size_t i = 0; i < b->rows; i++)
-        memcpy(b->query + i * a->dk, q + i * a->query.row_stride,
-               a->dk * sizeof(float));
-    memset(b->query + count, 0, padding * sizeof(float));
+    size_t stride = vector_padded(a->dk), count = b->rows * stride;
+    b->vector->pack_rows(b->query, stride, q, a->query.row_stride, b->rows, a->dk);
+    memset(b->query + count, 0,
+           (b->groups * TILE_ROWS * stride - count) * sizeof(float));
     if (early_scale(a) != 1.0f)
         b->vector->scale(b->query, b->query, count, early_scale(a));
 }
@@ -64,7 +63,7 @@ static void multiply_panel(const struct block *b, const struct key_span *s,
 {
     const struct attention *a = b->a;
     size_t panel = keys.from / TILE_WIDTH * TILE_WIDTH;
-    struct tile_product p = {.a_stride = a->dk,
+    struct tile_product p = {.a_stride = vector_padded(a->dk),
                              .b_stride = attention_panel_width(a->S, panel),
                              .depth = size_least(DEPTH, a->dk - c),
                              .factor = late_scale(a),
@@ -76,7 +75,7 @@ static void multiply_panel(const struct block *b, const struct key_span *s,
         if (from >= to)
             continue;
         p.width = to - from;
-        p.a = b->query + g * TILE_ROWS * a->dk + c;
+        p.a = b->query + g * TILE_ROWS * p.a_stride + c;
         p.b = part + (from - panel);
         p.c = b->scores + g * TILE_ROWS * b->stride + s->column + (from - s->key);
         p.next = next_lines(part, &p, g);

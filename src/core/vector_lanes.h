@@ -1,4 +1,6 @@
 /* vector_lanes.h - registers of LANES floats; part of vector_template.h. */
+#ifndef CORE_VECTOR_LANES_H
+#define CORE_VECTOR_LANES_H
 #include <float.h>
 #include <math.h>
 #include <string.h>
@@ -55,6 +57,9 @@ INLINE lanes choose(int_lanes mask, lanes x, lanes y)
 #define LARGER(x, y)  choose((x) > (y), x, y)
 #define SMALLER(x, y) choose((x) < (y), x, y)
 #endif
+#if !defined LARGER_INTEGERS
+#define LARGER_INTEGERS(x, y) ((int_lanes)choose((x) > (y), (lanes)(x), (lanes)(y)))
+#endif
 
 /* Every fourth number of LOW is from every fourth of `x`, and so on: what two rounds of
  * these make of 4 registers is each 4 x 4 block of them transposed. */
@@ -106,10 +111,13 @@ INLINE bool some_lane(int_lanes mask)
 
 INLINE int_lanes from_zero(void)
 {
-    int_lanes x = {0};
-    for (int l = 0; l < LANES; l++)
-        x[l] = l;
-    return x;
+#if LANES == 16
+    return (int_lanes){0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+#elif LANES == 8
+    return (int_lanes){0, 1, 2, 3, 4, 5, 6, 7};
+#else
+    return (int_lanes){0, 1, 2, 3};
+#endif
 }
 
 /* The first `count` numbers, and 0 in the other lanes. */
@@ -134,3 +142,5 @@ INLINE void store_some(float *at, size_t count, lanes x)
         at[l] = x[l];
 #endif
 }
+
+#endif

@@ -1,17 +1,16 @@
 /* vector_pack.h - rows and columns into panels; part of vector_template.h. */
 
-INLINE int_lanes larger_integers(int_lanes x, int_lanes y)
-{
-    return (int_lanes)choose(x > y, (lanes)x, (lanes)y);
-}
-
+/* From memory: a vector whose lanes are indexed would stay there for good. */
 INLINE int32_t largest_integer(int_lanes x)
 {
-    int32_t largest = x[0];
-    for (size_t l = 1; l < LANES; l++)
-        largest = x[l] > largest ? x[l] : largest;
+    int32_t lane[LANES], largest = 0;
+    memcpy(lane, &x, sizeof lane);
+    for (size_t l = 0; l < LANES; l++)
+        largest = lane[l] > largest ? lane[l] : largest;
     return largest;
 }
+
+enum { AHEAD = 6 }; /* rows, which are too far apart to be foreseen by the machine */
 
 /* Magnitudes are compared as integers, which order them alike, a NaN last. */
 TARGET static float pack_rows(float *to, size_t to_stride, const float *from,
@@ -24,12 +23,13 @@ TARGET static float pack_rows(float *to, size_t to_stride, const float *from,
         size_t c = 0;
         for (; c < whole; c += LANES) {
             lanes x = load(from + c);
-            largest = larger_integers((int_lanes)x & magnitude, largest);
+            __builtin_prefetch(from + AHEAD * from_stride + c);
+            largest = LARGER_INTEGERS((int_lanes)x & magnitude, largest);
             store(to + c, x);
         }
         if (c < columns) {
             lanes x = load_some(from + c, columns - c);
-            largest = larger_integers((int_lanes)x & magnitude, largest);
+            largest = LARGER_INTEGERS((int_lanes)x & magnitude, largest);
             store(to + c, x);
             c += LANES;
         }

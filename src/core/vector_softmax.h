@@ -107,7 +107,7 @@ INLINE void largest_of_rows(const lanes *x, size_t rows, float *largest)
     for (size_t i = 0; i < rows; i += 4) {
         quad q[4];
         EACH (r, 4)
-            q[r] = largest_quad(x[i + r]);
+            q[r] = largest_quad(x[i + r < rows ? i + r : i]);
         transpose_quads(q);
         q[0] = larger_quad(larger_quad(q[0], q[1]), larger_quad(q[2], q[3]));
         memcpy(all_rows + i, q, sizeof *q);
@@ -122,7 +122,7 @@ INLINE void sum_of_rows(const lanes *x, size_t rows, float *sum)
     for (size_t i = 0; i < rows; i += 4) {
         quad q[4];
         EACH (r, 4)
-            q[r] = sum_quad(x[i + r]);
+            q[r] = sum_quad(x[i + r < rows ? i + r : i]);
         transpose_quads(q);
         q[0] = (q[0] + q[1]) + (q[2] + q[3]);
         memcpy(all_rows + i, q, sizeof *q);
@@ -134,7 +134,7 @@ INLINE void sum_of_rows(const lanes *x, size_t rows, float *sum)
 TARGET static void bound_rows(float *x, size_t stride, size_t rows, size_t n,
                               const struct bounds *kept, float *largest, float *least)
 {
-    lanes most[REDUCED] = {{0}}, fewest[REDUCED] = {{0}};
+    lanes most[REDUCED], fewest[REDUCED];
     for (size_t i = 0; i < rows; i++) {
         bound_row(x + i * stride, n, kept[i], &most[i], &fewest[i]);
         fewest[i] = -fewest[i];
@@ -164,6 +164,10 @@ INLINE lanes exponential(lanes x, int shrink)
     p = p * r + 2.0f;
     return p * (lanes)((int_lanes)shifted << 23);
 }
+
+#if !defined EXPONENTIAL
+#define EXPONENTIAL exponential
+#endif
 
 /* tanh y = (1 - e^-2y) / (1 + e^-2y), where y is small a polynomial in y^2, because
  * there the difference would cancel. */
@@ -196,7 +200,7 @@ INLINE lanes exponential_row(float *x, size_t n, float max, int shrink,
     size_t j = 0;
     for (; j + 64 <= n; j += 64)
         EACH (v, CHAINS) {
-            lanes y = exponential(load(x + j + v * LANES) - max, shrink);
+            lanes y = EXPONENTIAL(load(x + j + v * LANES) - max, shrink);
             if (v * LANES % VECTOR_PAD == 0)
                 __builtin_prefetch(next + j + v * LANES);
             store(x + j + v * LANES, y);
@@ -204,7 +208,7 @@ INLINE lanes exponential_row(float *x, size_t n, float max, int shrink,
         }
     EACH (v, CHAINS)
         if (j + v * LANES < n) {
-            lanes y = exponential(load(x + j + v * LANES) - max, shrink);
+            lanes y = EXPONENTIAL(load(x + j + v * LANES) - max, shrink);
             store(x + j + v * LANES, y);
             sum[v] += y;
         }
@@ -217,7 +221,7 @@ INLINE lanes exponential_row(float *x, size_t n, float max, int shrink,
 TARGET static void exponential_rows(float *x, size_t stride, size_t rows, size_t n,
                                     const float *max, int shrink, float *sum)
 {
-    lanes total[REDUCED] = {{0}};
+    lanes total[REDUCED];
     for (size_t i = 0; i < rows; i++)
         total[i] =
             exponential_row(x + i * stride, n, max[i], shrink, x + (i + 1) * stride);

@@ -2,8 +2,9 @@
  *
  * The including file defines TARGET (an attribute), LANES (floats a register),
  * TILE_VECTORS (registers of a tile row), KERNELS and KERNELS_NAME, and where there is
- * an instruction for it LARGER(x, y): x where x > y, otherwise y, and SMALLER. Compiled
- * with -ffp-contract=fast, so that a product and a sum become one instruction. */
+ * an instruction for it LARGER(x, y): x where x > y, otherwise y, SMALLER, and what
+ * else vector_lanes.h and vector_softmax.h look for. Compiled with -ffp-contract=fast,
+ * so that a product and a sum become one instruction. */
 #include "core/vector_kernels.h"
 
 #include "vector_lanes.h"

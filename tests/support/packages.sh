@@ -62,6 +62,11 @@ group() {
         python fastapi
         python uvicorn
         ;;
+    aarch64)
+        tool aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu
+        need libc6-dev-arm64-cross test -e /usr/aarch64-linux-gnu/include/stdio.h
+        tool qemu-aarch64-static qemu-user-static
+        ;;
     container)
         tool podman podman
         tool buildah buildah
@@ -73,7 +78,7 @@ group() {
         need containernetworking-plugins test -d /usr/lib/cni
         ;;
     *)
-        echo "packages.sh: no group $1 (build demo test lint bench-check bench peers container)" >&2
+        echo "packages.sh: no group $1 (build demo test lint aarch64 bench-check bench peers container)" >&2
         exit 2
         ;;
     esac
