@@ -251,7 +251,7 @@ START_TEST(parameters_that_are_wrong_for_any_sequence_are_refused)
          "/method/landmarks",
          "512 at most"},
         {{.name = METHOD_PERFORMER}, "/method/features", "missing"},
-        {{.name = METHOD_PERFORMER, .features = 349526}, "/method/features", "349525"},
+        {{.name = METHOD_PERFORMER, .features = 16385}, "/method/features", "16384"},
         {{.name = METHOD_TOP_K}, "/method/k", "missing"},
         {{.name = METHOD_BLOCK_SPARSE, .block = 1}, "/method/layout", "missing"},
         {{.name = METHOD_BLOCK_SPARSE, .layout_rows = rows},
