@@ -76,6 +76,7 @@ MUST_USE bool approximations_prepare(const struct attention_input *input,
  * and offset stand; results may be set later. Sets a->keep or a->pattern and returns
  * `exact`, or sets a->method and returns the method's own kernel. NULL with `e` set:
  * ERROR_INVALID_INPUT when a parameter does not fit this sequence, at "/method/...",
+ * ERROR_TOO_LARGE when a part of the work that nothing can stop would take long,
  * or ERROR_OUT_OF_MEMORY. The state after the last token, when the method has one, is
  * then at a->method->after. */
 MUST_USE const struct attention_kernel *approximations_plan(
@@ -83,7 +84,15 @@ MUST_USE const struct attention_kernel *approximations_plan(
     struct attention *a, struct arena *arena, struct error *e);
 
 /* Floating-point operations of `a` as planned with any method, exact included (a
- * multiply-add counts two): visible pairs by causal, window, key_length and pattern. */
+ * multiply-add counts two): visible pairs by causal, window, key_length and pattern,
+ * and hidden ones where maps show them. */
 double approximations_flops(const struct attention *a);
+
+/* Pairs of a query and a key of one head that the exact kernels look at. */
+double approximations_visible(const struct attention *a);
+
+/* How long that takes, as the number of operations that large products would do
+ * meanwhile: within a factor of two of what is measured, for scheduling. */
+double approximations_cost(const struct attention *a);
 
 #endif

@@ -29,8 +29,9 @@
 #include "core/attention.h"
 
 /* Parameters in a->method: name; features and feature (performer). A pack sums up some
- * keys of a key head; a tile is some queries of all heads of a key head, which puts the
- * sums before them together and, with `causal`, goes on from there key by key. */
+ * keys of a key head by some features; a tile is some queries of the heads of a key
+ * head, or of some of them and some channels of the values where that is much work: it
+ * puts the sums before them together and, with `causal`, goes on key by key. */
 extern const struct attention_kernel feature_attention;
 
 /* Most blocks of orthogonal features are this large, or dk where that is less. */

@@ -13,7 +13,8 @@
 #include "core/attention.h"
 
 /* Parameters in a->method: rank, e and f or seed. Rows of `maps` and `mean_map` are
- * `rank` numbers. A pack is some rows of E and F, a tile some queries of all heads. */
+ * `rank` numbers. A pack is some rows of E and F, a tile some queries of a head or,
+ * with `mean_map`, of all heads. */
 extern const struct attention_kernel linformer;
 
 #endif

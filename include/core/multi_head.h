@@ -96,6 +96,8 @@ const struct multi_head_result *multi_head_result(const struct multi_head *m);
 struct multi_head_work {
     size_t sequences, tokens, longest;
     double flops;
+    double cost; /* how long it takes on one thread, as the operations that large
+                  * products would do meanwhile: what to schedule by */
     /* Some microseconds in all, without OpenBLAS and with little scratch: may run on a
      * thread that should not be kept. */
     bool small;

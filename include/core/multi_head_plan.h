@@ -25,6 +25,7 @@ struct problem_plan {
     struct attention attention;
     void *packed;
     const float *answer; /* the attention's output, or what is projected of it */
+    double cost;         /* see approximations_cost() */
 };
 
 struct sequence_plan {

@@ -89,14 +89,30 @@ static bool plan_linformer(const struct method_input *m, const struct attention 
            refuse(m->e.rank ? "/method/e" : "/method/rank", e, own->rank, a->S, "keys");
 }
 
+/* A pack of nystrom is a head: the pseudo-inverse, in float64, and landmarks by keys.
+ */
+static bool check_pack(const struct attention *a, size_t landmarks, struct error *e)
+{
+    const double most = 20; /* some 200 ms */
+    double m = (double)landmarks, widths = (double)(a->dk + a->dv);
+    double work = m * (2 * (double)a->S * widths + m * (96 * m + 8 * (double)a->dv));
+    return work <= most * 1e9 ||
+           error_set(
+               e, ERROR_TOO_LARGE, "/method/landmarks",
+               "is %zu, which makes %.1f thousand million operations of a head in "
+               "one go, at most %.0f are allowed",
+               landmarks, work * 1e-9, most);
+}
+
 static bool plan_nystrom(const struct method_input *m, const struct attention *a,
                          struct attention_method *own, struct error *e)
 {
     own->landmarks = m->landmarks;
     if (m->landmarks > a->T)
         return refuse("/method/landmarks", e, m->landmarks, a->T, "tokens");
-    return m->landmarks <= a->S ||
-           refuse("/method/landmarks", e, m->landmarks, a->S, "keys");
+    if (m->landmarks > a->S)
+        return refuse("/method/landmarks", e, m->landmarks, a->S, "keys");
+    return check_pack(a, m->landmarks, e);
 }
 
 static bool plan_linear(const struct method_input *m, size_t b,

@@ -1,4 +1,5 @@
 #include "core/approximations.h"
+#include "core/attention_block.h"
 
 static ptrdiff_t least(ptrdiff_t a, ptrdiff_t b)
 {
@@ -32,12 +33,21 @@ static double visible_keys(const struct attention *a, size_t i)
     return keys;
 }
 
-static double exact_flops(const struct attention *a)
+double approximations_visible(const struct attention *a)
 {
     double pairs = 0;
     for (size_t i = 0; i < a->T; i++)
         pairs += visible_keys(a, i);
-    return 2.0 * (double)a->H * pairs * (double)(a->dk + a->dv);
+    return pairs;
+}
+
+/* Maps of scores have the hidden cells, too, which takes one product more. */
+static double exact_flops(const struct attention *a)
+{
+    double pairs = approximations_visible(a) * (double)(a->dk + a->dv);
+    if (block_shows_hidden(a))
+        pairs += (double)a->T * (double)a->S * (double)a->dk;
+    return 2.0 * (double)a->H * pairs;
 }
 
 double approximations_flops(const struct attention *a)

@@ -97,9 +97,26 @@ static void pack(const struct attention *a, size_t index, void *packed)
         }
 }
 
+/* A tile is of one head, or of all when the map is their mean: then of fewer queries
+ * where that is much work. */
+static size_t tile_queries(const struct attention *a)
+{
+    const double most = 1e9; /* multiply-adds: some 20 ms */
+    double row = (double)a->H * (double)a->method->rank * (double)(a->dk + a->dv);
+    size_t queries = TILE_QUERIES;
+    while (a->mean_map && queries > 1 && (double)queries * row > most)
+        queries /= 2;
+    return queries;
+}
+
+static size_t runs(const struct attention *a)
+{
+    return (a->T + tile_queries(a) - 1) / tile_queries(a);
+}
+
 static size_t tiles(const struct attention *a)
 {
-    return (a->T + TILE_QUERIES - 1) / TILE_QUERIES;
+    return runs(a) * (a->mean_map ? 1 : a->H);
 }
 
 static size_t weights_bytes(const struct attention *a)
@@ -135,9 +152,10 @@ static void keep_weights(const struct attention *a, size_t h, size_t first,
 static bool run(const struct attention *a, const void *packed, size_t tile,
                 void *scratch)
 {
-    size_t first = tile * TILE_QUERIES, group = a->H / a->G;
+    size_t first = tile % runs(a) * tile_queries(a), group = a->H / a->G;
+    size_t from = a->mean_map ? 0 : tile / runs(a), to = a->mean_map ? a->H : from + 1;
     const float *projected = packed;
-    struct softmax_rows s = {.rows = least(a->T - first, TILE_QUERIES),
+    struct softmax_rows s = {.rows = least(a->T - first, tile_queries(a)),
                              .columns = a->method->rank,
                              .depth = a->dk,
                              .width = a->dv,
@@ -149,7 +167,7 @@ static bool run(const struct attention *a, const void *packed, size_t tile,
                              .out = (float *)scratch + weights_bytes(a) / sizeof(float),
                              .out_stride = a->dv};
     bool finite = true;
-    for (size_t h = 0; h < a->H; h++) {
+    for (size_t h = from; h < to; h++) {
         s.a = a->query.data + h * a->query.head_stride + first * a->query.row_stride;
         s.b = projected + keys_at(a, h / group);
         s.v = projected + values_at(a, h / group);

@@ -37,9 +37,14 @@ static void count_tasks(struct sequence_plan *s, const struct sequence_plan *bef
     }
 }
 
-static double problem_flops(const struct problem_plan *problem)
+static void add_problem(struct multi_head_work *work, const struct problem_plan *p)
 {
-    return problem->kernel ? approximations_flops(&problem->attention) : 0;
+    const double task = 60e3; /* begun and ended, however little is in it */
+    if (!p->kernel)
+        return;
+    size_t tasks = p->kernel->packs(&p->attention) + p->kernel->tiles(&p->attention);
+    work->flops += approximations_flops(&p->attention);
+    work->cost += p->cost + task * (double)tasks;
 }
 
 static void add_work(struct multi_head_work *work, const struct sequence_plan *s)
@@ -48,7 +53,8 @@ static void add_work(struct multi_head_work *work, const struct sequence_plan *s
     work->sequences++;
     work->tokens += T;
     work->longest = T > work->longest ? T : work->longest;
-    work->flops += problem_flops(&s->asked) + problem_flops(&s->exact);
+    add_problem(work, &s->asked);
+    add_problem(work, &s->exact);
 }
 
 /* What all sequences do together. */
@@ -56,7 +62,9 @@ static void add_projections(struct multi_head *plan)
 {
     for (size_t n = 0; n < PROJECTIONS; n++) {
         size_t scratch = projection_scratch_bytes(&plan->projection[n]);
-        plan->work.flops += projection_flops(&plan->projection[n]);
+        double flops = projection_flops(&plan->projection[n]);
+        plan->work.flops += flops;
+        plan->work.cost += flops;
         if (scratch > plan->scratch_bytes)
             plan->scratch_bytes = scratch;
     }

@@ -172,6 +172,25 @@ static bool plan_packed(struct planner *p, struct problem_plan *problem,
     return problem->packed;
 }
 
+/* A task runs to its end once it has begun: a tile of the mean map, for example, which
+ * all heads share, must not take long. */
+static bool plan_cost(struct problem_plan *problem, struct error *e)
+{
+    const double most = 50; /* half a second */
+    const struct attention *a = &problem->attention;
+    if (!problem->kernel)
+        return true;
+    problem->cost = approximations_cost(a);
+    double each = problem->cost / (double)problem->kernel->tiles(a) * 1e-9;
+    return each <= most ||
+           error_set(
+               e, ERROR_TOO_LARGE, "",
+               "makes %.0f thousand million operations of some rows in one go, at "
+               "most %.0f are allowed%s",
+               each, most,
+               a->mean_map ? " (\"maps\": \"mean\" takes all heads together)" : "");
+}
+
 bool multi_head_plan_problems(struct planner *p, size_t b, struct sequence_plan *s,
                               struct error *e)
 {
@@ -192,7 +211,8 @@ bool multi_head_plan_problems(struct planner *p, size_t b, struct sequence_plan 
     s->width = p->input->weights.wo.rank ? p->shape->output_width : a->H * a->dv;
     if (a->method && p->input->want_present)
         r->state = a->method->after;
-    return plan_packed(p, &s->asked, e) && plan_packed(p, &s->exact, e);
+    return plan_cost(&s->asked, e) && plan_cost(&s->exact, e) &&
+           plan_packed(p, &s->asked, e) && plan_packed(p, &s->exact, e);
 }
 
 size_t multi_head_problem_tasks(const struct problem_plan *problem, enum step step)

@@ -6,6 +6,7 @@
 #include "core/linear_attention.h"
 #include "core/linformer.h"
 #include "core/nystrom.h"
+#include "core/vector_kernels.h"
 #include "support/method_case.h"
 
 static const float number[64] = {0};
@@ -251,7 +252,7 @@ START_TEST(parameters_that_are_wrong_for_any_sequence_are_refused)
          "/method/landmarks",
          "512 at most"},
         {{.name = METHOD_PERFORMER}, "/method/features", "missing"},
-        {{.name = METHOD_PERFORMER, .features = 349526}, "/method/features", "349525"},
+        {{.name = METHOD_PERFORMER, .features = 16385}, "/method/features", "16384"},
         {{.name = METHOD_TOP_K}, "/method/k", "missing"},
         {{.name = METHOD_BLOCK_SPARSE, .block = 1}, "/method/layout", "missing"},
         {{.name = METHOD_BLOCK_SPARSE, .layout_rows = rows},
@@ -517,9 +518,92 @@ START_TEST(flops_count_what_is_visible)
     cases[4].a.pattern = &pattern;
     cases[4].a.key_length = 4;
     cases[4].pairs = 2 + 2 + 0;
-    for (size_t n = 0; n < 5; n++)
+    for (size_t n = 0; n < 5; n++) {
         ck_assert_double_eq(approximations_flops(&cases[n].a),
                             2 * 2 * 5 * cases[n].pairs);
+        ck_assert_double_eq(approximations_visible(&cases[n].a), cases[n].pairs);
+    }
+    const size_t head = 0;
+    cases[1].a.map_stage =
+        MAP_STAGE_SCORES; /* which show hidden cells: keys once more */
+    cases[1].a.map_heads = &head;
+    cases[1].a.map_head_count = 1;
+    ck_assert_double_eq(approximations_flops(&cases[1].a), 2 * 2 * (5 * 1 + 18 * 4));
+}
+END_TEST
+
+/* A factor says what is measured to be that much slower; far apart from one another. */
+START_TEST(cost_knows_what_takes_longer_than_its_products)
+{
+    const size_t heads[] = {0, 1, 2, 3};
+    float *some = (float[]){0};
+    const struct attention plain = {.H = 4,
+                                    .G = 4,
+                                    .T = 1024,
+                                    .S = 1024,
+                                    .dk = 64,
+                                    .dv = 64,
+                                    .key_length = 1024,
+                                    .map_heads = heads};
+    double exact = approximations_cost(&plain);
+    ck_assert_double_ge(exact, approximations_flops(&plain));
+    ck_assert_double_le(exact, 1.5 * approximations_flops(&plain));
+    struct attention causal = plain, keep = plain, entropy = plain, scores = plain;
+    causal.causal = true;
+    ck_assert_double_lt(approximations_cost(&causal), 0.65 * exact);
+    keep.keep = 8;
+    ck_assert_double_gt(approximations_cost(&keep), 1.8 * exact);
+    entropy.entropy = some;
+    ck_assert_double_gt(approximations_cost(&entropy), 3 * exact);
+    scores.causal = true;
+    scores.map_stage = MAP_STAGE_SCORES;
+    scores.map_head_count = 4;
+    ck_assert_double_gt(approximations_cost(&scores), 1.1 * exact);
+}
+END_TEST
+
+/* Rows that see one key each, apart from one another: a block computes them all. */
+START_TEST(cost_knows_what_a_block_of_a_pattern_computes)
+{
+    enum { T = 36 };
+    uint32_t first[T + 1];
+    struct key_range together[T], apart[T];
+    for (uint32_t i = 0; i <= T; i++)
+        first[i] = i;
+    for (uint32_t i = 0; i < T; i++) {
+        together[i] = (struct key_range){64, 65};
+        apart[i] = (struct key_range){100 * i, 100 * i + 1};
+    }
+    const struct key_pattern near = {first, together}, far = {first, apart};
+    struct attention a = {.H = 1, .G = 1, .T = T, .S = 4096, .dk = 512, .dv = 512};
+    a.key_length = a.S;
+    a.pattern = &near;
+    double one = approximations_cost(&a);
+    a.pattern = &far;
+    double many = approximations_cost(&a);
+    double cells = 36.0 * 35 * VECTOR_PAD; /* more a block */
+    ck_assert_double_ge(many - one, cells * 2 * 1024);
+    ck_assert_double_le(many - one, cells * 2 * 1024 * 1.1);
+}
+END_TEST
+
+START_TEST(what_would_take_long_in_one_go_is_refused)
+{
+    const struct method_input m = {.name = METHOD_NYSTROM, .landmarks = 512};
+    const struct approximation common = {.asked = &m};
+    struct arena arena;
+    struct error e = {0};
+    arena_init(&arena, (size_t)1 << 20, NULL);
+    struct attention a = {.H = 1, .G = 1, .T = 8192, .S = 8192, .dk = 64, .dv = 64};
+    ck_assert(approximations_plan(&common, 0, &attention_tiled, &a, &arena, &e));
+    a.dk = a.dv = 1024;
+    ck_assert(!approximations_plan(&common, 0, &attention_tiled, &a, &arena, &e));
+    ck_assert_int_eq(e.code, ERROR_TOO_LARGE);
+    ck_assert_str_eq(e.path, "/method/landmarks");
+    ck_assert_str_eq(
+        e.message, "is 512, which makes 32.2 thousand million operations of a head in "
+                   "one go, at most 20 are allowed");
+    arena_free(&arena);
 }
 END_TEST
 
@@ -561,4 +645,7 @@ TEST_PROGRAM("approximations", what_a_method_cannot_honour_is_refused_at_the_opt
              parameters_of_a_batch_are_those_of_the_sequence,
              parameters_that_do_not_fit_the_sequence_are_refused,
              a_small_arena_is_out_of_memory_or_enough, flops_count_what_is_visible,
+             cost_knows_what_takes_longer_than_its_products,
+             cost_knows_what_a_block_of_a_pattern_computes,
+             what_would_take_long_in_one_go_is_refused,
              sparse_methods_that_see_everything_are_exact)

@@ -134,6 +134,75 @@ START_TEST(several_chunks_of_keys_are_one_sum)
 }
 END_TEST
 
+/* All packs and tiles, the last ones first. */
+static bool run_all(const struct attention *a)
+{
+    const struct attention_kernel *k = &feature_attention;
+    void *packed = aligned_alloc(64, k->packed_bytes(a) / 64 * 64 + 64);
+    void *scratch = aligned_alloc(64, k->scratch_bytes(a) / 64 * 64 + 64);
+    bool finite = true;
+    for (size_t n = k->packs(a); n-- > 0;)
+        k->pack(a, n, packed);
+    for (size_t n = k->tiles(a); n-- > 0;)
+        finite = k->run(a, packed, n, scratch) && finite;
+    free(packed);
+    free(scratch);
+    return finite;
+}
+
+/* By heads, channels of the values and features; as if each channel were all. */
+START_TEST(much_work_is_cut_and_gives_the_same)
+{
+    enum { T = 40, H = 6, G = 2, DK = 600, DV = 1500, SOME = 125 };
+    static const struct attention_method elu = {.name = METHOD_LINEAR,
+                                                .rule = RULE_ELU};
+    struct test_random r = {9};
+    setup();
+    float *query = method_numbers(&r, (size_t)T * H * DK);
+    float *key = method_numbers(&r, (size_t)T * G * DK);
+    float *value = method_numbers(&r, (size_t)T * G * DV);
+    float *all = malloc((size_t)T * H * DV * sizeof *all);
+    float *some = malloc((size_t)T * H * SOME * sizeof *some);
+    struct attention a = {.H = H,
+                          .G = G,
+                          .T = T,
+                          .S = T,
+                          .dk = DK,
+                          .dv = DV,
+                          .query = {query, DK, (size_t)H * DK},
+                          .key = {key, DK, (size_t)G * DK},
+                          .value = {value, DV, (size_t)G * DV},
+                          .scale = 1,
+                          .method = &elu};
+    for (int causal = 0; causal < 2; causal++) {
+        a.causal = causal;
+        a.dv = DV;
+        a.value.data = value;
+        a.out = all;
+        a.out_head_stride = DV;
+        a.out_row_stride = (size_t)H * DV;
+        ck_assert_uint_gt(feature_attention.packs(&a), G);
+        ck_assert_uint_ge(feature_attention.tiles(&a), causal ? 2 * (size_t)H : H);
+        ck_assert(run_all(&a));
+        a.dv = SOME;
+        a.out = some;
+        a.out_head_stride = SOME;
+        a.out_row_stride = (size_t)H * SOME;
+        for (size_t c = 0; c < DV; c += SOME) {
+            a.value.data = value + c;
+            ck_assert(run_all(&a));
+            for (size_t n = 0; n < (size_t)T * H * SOME; n++)
+                ck_assert_close(all[n / SOME * DV + c + n % SOME], some[n], 1e-5, 1e-5);
+        }
+    }
+    free(query);
+    free(key);
+    free(value);
+    free(all);
+    free(some);
+}
+END_TEST
+
 START_TEST(features_that_float32_does_not_reach_still_count)
 {
     static const struct attention_method elu = {.name = METHOD_LINEAR,
@@ -295,7 +364,7 @@ END_TEST
 
 TEST_PROGRAM("feature_attention", elu_recurrent_and_at_once_gives_the_parallel_formula,
              performer_recurrent_and_at_once_gives_the_parallel_formula,
-             several_chunks_of_keys_are_one_sum,
+             several_chunks_of_keys_are_one_sum, much_work_is_cut_and_gives_the_same,
              features_that_float32_does_not_reach_still_count,
              a_key_of_the_future_does_not_reach_the_output,
              features_are_orthogonal_in_blocks_and_normal_one_by_one,

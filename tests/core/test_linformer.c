@@ -174,6 +174,62 @@ START_TEST(drawn_matrices_are_those_of_the_header)
 }
 END_TEST
 
+/* A tile of the mean map has all heads, and so fewer queries where they are much work.
+ */
+START_TEST(the_mean_of_many_heads_is_that_of_their_maps)
+{
+    enum { T = 70, H = 128, S = 1024, D = 128 };
+    static const struct attention_method m = {
+        .name = METHOD_LINFORMER, .rank = S, .seed = 3};
+    struct test_random r = {11};
+    setup();
+    float *x = method_numbers(&r, (size_t)T * H * D), *y = method_numbers(&r, S * D);
+    float *maps = malloc((size_t)H * T * S * sizeof *maps);
+    float *mean = malloc((size_t)T * S * sizeof *mean);
+    size_t heads[H];
+    for (size_t h = 0; h < H; h++)
+        heads[h] = h;
+    struct attention a = {.H = H,
+                          .G = 1,
+                          .T = T,
+                          .S = S,
+                          .dk = D,
+                          .dv = D,
+                          .query = {x, D, (size_t)H * D},
+                          .key = {y, 0, D},
+                          .value = {y, 0, D},
+                          .scale = 0.1f,
+                          .method = &m,
+                          .maps = maps,
+                          .map_heads = heads,
+                          .map_head_count = H};
+    void *packed = aligned_alloc(64, linformer.packed_bytes(&a) / 64 * 64 + 64);
+    void *scratch = aligned_alloc(64, linformer.scratch_bytes(&a) / 64 * 64 + 64);
+    for (size_t n = 0; n < linformer.packs(&a); n++)
+        linformer.pack(&a, n, packed);
+    ck_assert_uint_eq(linformer.tiles(&a), 2 * H);
+    for (size_t n = linformer.tiles(&a); n-- > 0;)
+        ck_assert(linformer.run(&a, packed, n, scratch));
+    a.maps = NULL;
+    a.mean_map = mean;
+    ck_assert_uint_gt(linformer.tiles(&a), 2);
+    for (size_t n = linformer.tiles(&a); n-- > 0;)
+        ck_assert(linformer.run(&a, packed, n, scratch));
+    for (size_t i = 0; i < (size_t)T * S; i++) {
+        double sum = 0;
+        for (size_t h = 0; h < H; h++)
+            sum += (double)maps[h * T * S + i];
+        ck_assert_close(mean[i], sum / H, 1e-6, 1e-4);
+    }
+    free(packed);
+    free(scratch);
+    free(x);
+    free(y);
+    free(maps);
+    free(mean);
+}
+END_TEST
+
 START_TEST(numbers_that_leave_float32_are_said)
 {
     struct test_random r = {4};
@@ -191,4 +247,5 @@ END_TEST
 TEST_PROGRAM("linformer", given_matrices_give_the_formula,
              many_keys_are_summed_up_in_parts, unit_matrices_are_exact,
              drawn_matrices_are_those_of_the_header,
+             the_mean_of_many_heads_is_that_of_their_maps,
              numbers_that_leave_float32_are_said)

@@ -437,6 +437,46 @@ START_TEST(the_work_is_counted_for_the_schedule)
 }
 END_TEST
 
+START_TEST(the_cost_is_what_is_computed_and_what_goes_with_it)
+{
+    layer_begin();
+    struct layer *l = layer_new();
+    struct multi_head_work work =
+        multi_head_work(layer_plan(&attention_tiled, &l->input));
+    ck_assert_double_gt(work.cost, work.flops);
+    l->input.want_statistics = true;
+    ck_assert_double_gt(multi_head_work(layer_plan(&attention_tiled, &l->input)).cost,
+                        2 * work.cost);
+    l->input.want_statistics = false;
+    l->input.method = (struct method_input){
+        .name = METHOD_TOP_K, .k = 3, .compare = true}; /* the exact one comes on top */
+    ck_assert_double_gt(multi_head_work(layer_plan(&attention_tiled, &l->input)).cost,
+                        1.8 * work.cost);
+    arena_free(&layer_arena);
+}
+END_TEST
+
+/* Nobody touches the numbers before the first task. */
+START_TEST(a_task_that_would_take_long_is_refused)
+{
+    static const float number[1];
+    struct attention_input in = {.query = {number, 4, {1, 128, 64, 2048}},
+                                 .key = {number, 4, {1, 1, 8192, 2048}},
+                                 .value = {number, 4, {1, 1, 8192, 2048}},
+                                 .maps = MAPS_NONE};
+    struct error e = {0};
+    layer_begin();
+    ck_assert(multi_head_plan(&in, &layer_limits, &layer_arena, &e) != NULL);
+    in.maps = MAPS_MEAN;
+    ck_assert(!multi_head_plan(&in, &layer_limits, &layer_arena, &e));
+    ck_assert_int_eq(e.code, ERROR_TOO_LARGE);
+    ck_assert_msg(strstr(e.message, "in one go, at most 50 are allowed (\"maps\": "
+                                    "\"mean\" takes all heads together)"),
+                  "%s", e.message);
+    arena_free(&layer_arena);
+}
+END_TEST
+
 START_TEST(every_budget_either_suffices_or_is_said_to_be_spent)
 {
     layer_begin();
@@ -504,6 +544,8 @@ TEST_PROGRAM("multi_head", the_worked_example_is_what_float64_computes,
              numbers_outside_float32_are_refused_where_they_arise,
              an_empty_row_is_zero_before_wo_and_the_bias_after,
              the_work_is_counted_for_the_schedule,
+             the_cost_is_what_is_computed_and_what_goes_with_it,
+             a_task_that_would_take_long_is_refused,
              every_budget_either_suffices_or_is_said_to_be_spent,
              a_count_that_overflows_is_refused_before_any_memory_is_taken,
              what_does_not_fit_is_not_planned)
