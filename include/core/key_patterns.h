@@ -13,9 +13,9 @@
 #include "core/attention.h"
 #include "core/attention_input.h"
 
-/* A pattern is planned in one go, which nothing can stop: some milliseconds, by these
+/* A pattern is planned in one go, which nothing can stop: at most some 40 ms, by these
  * ceilings on the ranges of all rows and on the random blocks that are drawn. */
-enum { KEY_PATTERN_MOST_RANGES = 1 << 22, KEY_PATTERN_MOST_PICKS = 1 << 20 };
+enum { KEY_PATTERN_MOST_RANGES = 1 << 21, KEY_PATTERN_MOST_PICKS = 1 << 20 };
 
 /* Child et al., "Generating long sequences with sparse transformers" (2019). Queries
  * and keys are cut into blocks of `block` from the first one on; the last may be

@@ -350,7 +350,7 @@ START_TEST(a_pattern_that_would_take_long_is_refused)
     ck_assert_int_eq(e.code, ERROR_TOO_LARGE);
     ck_assert_str_eq(e.path, "/method");
     ck_assert_str_eq(e.message,
-                     "makes more than 4194304 ranges of keys, the most there may be");
+                     "makes more than 2097152 ranges of keys, the most there may be");
     ck_assert(!key_pattern_bigbird(&a, &bigbird, &arena, &f));
     ck_assert_int_eq(f.code, ERROR_TOO_LARGE);
     ck_assert_str_eq(f.path, "/method/random");
