@@ -36,10 +36,10 @@
      : (p) == SCIENTIFIC_LENGTH(E, N) - 1       ? CHARACTER_ONES                     \
                                                 : CHARACTER_TENS)
 
-#define BYTE(E, N, p)                      \
-    (!IS_PLAIN(E) ? SCIENTIFIC_AT(E, N, p) \
-     : (E) < 0    ? FRACTION_AT(E, N, p)   \
-                  : WHOLE_AT(E, N, p))
+#define BYTE(E, N, p)                               \
+    (uint8_t)(!IS_PLAIN(E) ? SCIENTIFIC_AT(E, N, p) \
+              : (E) < 0    ? FRACTION_AT(E, N, p)   \
+                           : WHOLE_AT(E, N, p))
 #define LENGTH(E, N)                        \
     (!IS_PLAIN(E) ? SCIENTIFIC_LENGTH(E, N) \
      : (E) < 0    ? FRACTION_LENGTH(E, N)   \
