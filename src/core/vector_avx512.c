@@ -40,7 +40,8 @@ INLINE lanes exponential_by_table(lanes x, int shrink)
     lanes shifted = x * 0x1.715476p+0f + round;
     lanes r = x * 0x1.715476p+0f - (shifted - round);
     __m512i power = _mm512_permutex2var_epi32(low, (__m512i)shifted, high);
-    lanes scale = (lanes)((int_lanes)power + ((int_lanes)shifted << 18));
+    __m512i exponent = _mm512_slli_epi32((__m512i)shifted, 18);
+    lanes scale = (lanes)_mm512_add_epi32(power, exponent);
     lanes p = r * (0x1.ebfce60000000p-3f * r + 0x1.62e5840000000p-1f);
     return _mm512_maskz_fmadd_ps(counts, scale, p, scale);
 }

@@ -10,6 +10,11 @@
 #define TILE_VECTORS  2
 #else
 #define TILE_VECTORS 4
+#if defined __aarch64__ && !defined __clang__
+/* Otherwise all 6 numbers of a column are loaded before the first is used: 34
+ * registers. */
+#pragma GCC optimize("no-schedule-insns")
+#endif
 #endif
 #define KERNELS      vector_kernels_plain
 #define KERNELS_NAME "plain"
