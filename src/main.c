@@ -38,9 +38,9 @@ static void start_again_for_blas(char *argv[])
      * only the idle threads are too many. */
 }
 
-/* A request takes and gives back blocks of hundreds of kilobytes. By default malloc gives
- * those back to the kernel at once, and a fifth of the time goes into pages that fault
- * in again. These are per arena of malloc, of which there are two. */
+/* A request takes and gives back blocks of hundreds of kilobytes. By default malloc
+ * gives those back to the kernel at once, and a fifth of the time goes into pages that
+ * fault in again. These are per arena of malloc, of which there are two. */
 static void keep_memory(void)
 {
     enum { KEPT = 32 << 20, ARENAS = 2 };

@@ -8,11 +8,11 @@
 
 /* 0.00025 */
 #define FRACTION_LENGTH(E, N) (1 - (E) + (N))
-#define FRACTION_AT(E, N, p)               \
-    ((p) == 1            ? CHARACTER_POINT \
-     : (p) < 1 - (E)     ? CHARACTER_ZERO  \
-     : (p) < 1 - (E) + N ? (p)-1 + (E)     \
-                         : CHARACTER_COMMA)
+#define FRACTION_AT(E, N, p)                 \
+    ((p) == 1              ? CHARACTER_POINT \
+     : (p) < 1 - (E)       ? CHARACTER_ZERO  \
+     : (p) < 1 - (E) + (N) ? (p)-1 + (E)     \
+                           : CHARACTER_COMMA)
 
 /* 1234567.5 or 1200 */
 #define WHOLE_LENGTH(E, N) ((N) <= (E) + 1 ? (E) + 1 : (N) + 1)
@@ -68,6 +68,8 @@
         EACH_COUNT(MAKE, 6), EACH_COUNT(MAKE, 7), EACH_COUNT(MAKE, 8),    \
         EACH_COUNT(MAKE, 9), EACH_COUNT(MAKE, 10)
 
+/* NOLINTBEGIN(bugprone-branch-clone): for some E and N two branches are one */
 _Alignas(64) const uint8_t number_layout_order[NUMBER_LAYOUTS][16] = {
     EACH_POWER(ORDERS)};
 const uint8_t number_layout_length[NUMBER_LAYOUTS] = {EACH_POWER(LENGTHS)};
+/* NOLINTEND(bugprone-branch-clone) */

@@ -30,12 +30,14 @@ typedef uint8_t bytes __attribute__((vector_size(8 * LANES)));
 #define ALL(x) ((x) - (lanes){0})
 
 /* A loop over a constant that must vanish, because `i` selects a register. */
+/* NOLINTBEGIN(bugprone-macro-parentheses): `i` is declared */
 #if defined __clang__
 #define EACH(i, count) \
     _Pragma("clang loop unroll(full)") for (size_t i = 0; i < (count); i++)
 #else
 #define EACH(i, count) _Pragma("GCC unroll 8") for (size_t i = 0; i < (count); i++)
 #endif
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 enum {
     BIAS = 64, /* what exponents are moved by, so that none is negative */
@@ -317,7 +319,8 @@ INLINE char *write_row(const float *x, size_t count, unsigned digits,
                        number_writer *other, char *out)
 {
     const struct rounding r = rounding_to(digits);
-    for (; count >= 2 * LANES; count -= 2 * LANES, x += 2 * LANES)
+    const size_t pair = (size_t)2 * LANES;
+    for (; count >= pair; count -= pair, x += pair)
         out = write_blocks(x, digits, r, other, out);
     while (count > 0) {
         const size_t now = count < LANES ? count : LANES;

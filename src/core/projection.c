@@ -57,7 +57,8 @@ static struct cut cut_of(const struct projection *p)
     size_t most = MOST_ROWS, panels = divided_up(columns(p), TILE_WIDTH);
     while (most > TILE_ROWS && panel_flops(p, most) > MOST_FLOPS)
         most /= 2; /* a multiple of TILE_ROWS, as MOST_ROWS is 6 2^6 */
-    size_t each = divided_up(all_rows(p), divided_up(all_rows(p), most));
+    size_t rows = all_rows(p), blocks = divided_up(rows, most);
+    size_t each = blocks ? divided_up(rows, blocks) : 1;
     struct cut cut = {.rows = divided_up(each, TILE_ROWS) * TILE_ROWS, .panels = 1};
     double flops = panel_flops(p, cut.rows);
     if (flops < LEAST_FLOPS)
@@ -66,6 +67,7 @@ static struct cut cut_of(const struct projection *p)
     return cut;
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): kept, and written to later */
 void projection_add(struct projection *p, size_t count, const float *x, float *out)
 {
     size_t until = all_rows(p) + count;

@@ -37,7 +37,8 @@ static void order(const float *x, size_t count, key *to)
     for (; j + LANES <= count; j += LANES) {
         numbers n;
         memcpy(&n, x + j, sizeof n);
-        keys strange = n != n, bits = (keys)(n + 0.0f);
+        keys strange = n != n, /* NOLINT(misc-redundant-expression): a NaN */
+            bits = (keys)(n + 0.0f);
         bits ^= (bits < 0) & INT32_MAX;
         bits = (strange & INT32_MAX) | (~strange & bits);
         memcpy(to + j, &bits, sizeof bits);

@@ -57,8 +57,7 @@ static bool work_fits(const struct scheduler *s, uint64_t cost, uint64_t pending
                          "the predicted work of all requests would be %llu "
                          "floating-point operations, at most %llu are allowed "
                          "(queue_work)",
-                         (unsigned long long)(pending + cost),
-                         (unsigned long long)most);
+                         (unsigned long long)pending + cost, (unsigned long long)most);
     return true;
 }
 
