@@ -1,11 +1,11 @@
-/* softmax(Q K^T) V in tiles of BLOCK_ROWS query rows of one head.
+/* softmax(Q K^T) V in tiles of some query rows of one head.
  *
- * A tile computes all scores of its rows, at most BLOCK_ROWS x S numbers, which stay
- * in the second-level cache; there they become weights, and are then multiplied with
- * the values. So the softmax is exact, without the rescaling of a stream, and a map
- * costs one more write. Keys and values are packed once a key head into panels of
- * TILE_WIDTH columns, so that both products are the same loop: rows times panel. Keys
- * that no row of a block may see are no columns of its scores and cost nothing. */
+ * A tile computes all scores of its rows, which are as few as the second-level cache
+ * keeps; there they become weights, and are then multiplied with the values. So the
+ * softmax is exact, without the rescaling of a stream, and a map costs one more write.
+ * Keys and values are packed once a key head into panels of TILE_WIDTH columns, so that
+ * both products are the same loop: rows times panel. Keys that no row of a block may
+ * see are no columns of its scores and cost nothing. */
 #include <float.h>
 #include <math.h>
 #include <string.h>
@@ -124,16 +124,20 @@ static void add_values(const struct block *b, const struct key_span *s,
     }
 }
 
-/* out = weights V, not yet divided by the sums of the weights. */
+/* out = weights V, not yet divided by the sums of the weights. Parts end at multiples
+ * of DEPTH, wherever the block's keys begin: the sum of a row depends on its group
+ * alone. */
 static void multiply_values(const struct block *b, size_t h, const float *packed)
 {
     const struct attention *a = b->a;
     for (size_t column = 0; column < a->dv; column += TILE_WIDTH) {
         const float *panel = attention_panel_values(a, packed, h, column);
         for (const struct key_span *s = b->spans; s < b->spans + b->span_count; s++)
-            for (size_t key = s->key, end = s->key + s->width; key < end; key += DEPTH)
-                add_values(b, s, (struct bounds){key, size_least(key + DEPTH, end)},
-                           column, panel);
+            for (size_t key = s->key, end = s->key + s->width, next; key < end;
+                 key = next) {
+                next = size_least((key / DEPTH + 1) * DEPTH, end);
+                add_values(b, s, (struct bounds){key, next}, column, panel);
+            }
     }
 }
 
@@ -254,7 +258,7 @@ const struct attention_kernel attention_tiled = {
     .packs = attention_panels_packs,
     .pack = attention_panels_pack,
     .tiles = tiles,
-    .row_parts = block_count,
+    .row_parts = block_parts,
     .scratch_bytes = block_scratch_bytes,
     .run = run,
 };
