@@ -21,8 +21,6 @@
  * of a panel is still near when the next one does. */
 enum { DEPTH = 256 };
 
-enum { LONG_ROW = 512 };
-
 /* A scale so small that products far beyond float32's range would be in range with it
  * is applied to the queries; the usual ones cost nothing where the product is stored.
  */
@@ -179,18 +177,14 @@ static bool softmax_rows(struct block *b, size_t h, struct bounds rows)
     return true;
 }
 
-/* Short rows group by group, so that their last steps overlap; a long one alone, while
- * it is in the first-level cache. */
+/* Rows group by group, so that their last steps overlap. */
 static bool softmax(struct block *b, size_t h)
 {
     block_begin_figures(b, h);
     for (size_t g = 0; g < b->groups; g++) {
-        struct bounds c = b->group_columns[g];
-        size_t step = c.to - c.from > LONG_ROW ? 1 : TILE_ROWS;
         size_t end = size_least((g + 1) * TILE_ROWS, b->rows);
-        for (size_t i = g * TILE_ROWS; i < end; i += step)
-            if (!softmax_rows(b, h, (struct bounds){i, size_least(i + step, end)}))
-                return false;
+        if (!softmax_rows(b, h, (struct bounds){g * TILE_ROWS, end}))
+            return false;
     }
     return true;
 }
