@@ -1,11 +1,11 @@
-/* softmax(Q K^T) V in tiles of BLOCK_ROWS query rows of one head.
+/* softmax(Q K^T) V in tiles of some query rows of one head.
  *
- * A tile computes all scores of its rows, at most BLOCK_ROWS x S numbers, which stay
- * in the second-level cache; there they become weights, and are then multiplied with
- * the values. So the softmax is exact, without the rescaling of a stream, and a map
- * costs one more write. Keys and values are packed once a key head into panels of
- * TILE_WIDTH columns, so that both products are the same loop: rows times panel. Keys
- * that no row of a block may see are no columns of its scores and cost nothing. */
+ * A tile computes all scores of its rows, which are as few as the second-level cache
+ * keeps; there they become weights, and are then multiplied with the values. So the
+ * softmax is exact, without the rescaling of a stream, and a map costs one more write.
+ * Keys and values are packed once a key head into panels of TILE_WIDTH columns, so that
+ * both products are the same loop: rows times panel. Keys that no row of a block may
+ * see are no columns of its scores and cost nothing. */
 #include <float.h>
 #include <math.h>
 #include <string.h>
@@ -20,8 +20,6 @@
 /* Deeper products are sums of parts: less rounding, and what one group of rows has read
  * of a panel is still near when the next one does. */
 enum { DEPTH = 256 };
-
-enum { LONG_ROW = 512 };
 
 /* A scale so small that products far beyond float32's range would be in range with it
  * is applied to the queries; the usual ones cost nothing where the product is stored.
@@ -124,16 +122,20 @@ static void add_values(const struct block *b, const struct key_span *s,
     }
 }
 
-/* out = weights V, not yet divided by the sums of the weights. */
+/* out = weights V, not yet divided by the sums of the weights. Parts end at multiples
+ * of DEPTH, wherever the block's keys begin: the sum of a row depends on its group
+ * alone. */
 static void multiply_values(const struct block *b, size_t h, const float *packed)
 {
     const struct attention *a = b->a;
     for (size_t column = 0; column < a->dv; column += TILE_WIDTH) {
         const float *panel = attention_panel_values(a, packed, h, column);
         for (const struct key_span *s = b->spans; s < b->spans + b->span_count; s++)
-            for (size_t key = s->key, end = s->key + s->width; key < end; key += DEPTH)
-                add_values(b, s, (struct bounds){key, size_least(key + DEPTH, end)},
-                           column, panel);
+            for (size_t key = s->key, end = s->key + s->width, next; key < end;
+                 key = next) {
+                next = size_least((key / DEPTH + 1) * DEPTH, end);
+                add_values(b, s, (struct bounds){key, next}, column, panel);
+            }
     }
 }
 
@@ -175,18 +177,14 @@ static bool softmax_rows(struct block *b, size_t h, struct bounds rows)
     return true;
 }
 
-/* Short rows group by group, so that their last steps overlap; a long one alone, while
- * it is in the first-level cache. */
+/* Rows group by group, so that their last steps overlap. */
 static bool softmax(struct block *b, size_t h)
 {
     block_begin_figures(b, h);
     for (size_t g = 0; g < b->groups; g++) {
-        struct bounds c = b->group_columns[g];
-        size_t step = c.to - c.from > LONG_ROW ? 1 : TILE_ROWS;
         size_t end = size_least((g + 1) * TILE_ROWS, b->rows);
-        for (size_t i = g * TILE_ROWS; i < end; i += step)
-            if (!softmax_rows(b, h, (struct bounds){i, size_least(i + step, end)}))
-                return false;
+        if (!softmax_rows(b, h, (struct bounds){g * TILE_ROWS, end}))
+            return false;
     }
     return true;
 }
@@ -254,7 +252,7 @@ const struct attention_kernel attention_tiled = {
     .packs = attention_panels_packs,
     .pack = attention_panels_pack,
     .tiles = tiles,
-    .row_parts = block_count,
+    .row_parts = block_parts,
     .scratch_bytes = block_scratch_bytes,
     .run = run,
 };
