@@ -75,15 +75,15 @@ void arena_free(struct arena *a)
 
 void *arena_alloc(struct arena *a, size_t count, size_t size, struct error *e)
 {
-    /* Dividing, not multiplying: `count` comes from the network. */
-    if (size && count > (a->limit - a->used) / size) {
+    size_t wanted; /* `count` comes from the network */
+    if (__builtin_mul_overflow(count, size, &wanted) || wanted > a->limit - a->used) {
         error_set(e, ERROR_OUT_OF_MEMORY, "",
                   "needs more than the %zu bytes a request may use (memory_limit)",
                   a->limit);
         return NULL;
     }
 
-    size_t bytes = align_up(count * size);
+    size_t bytes = align_up(wanted);
     struct arena_block *block = a->blocks;
     if (!block || bytes > block->capacity - block->used) {
         block = block_new(bytes, a->budget);
@@ -98,7 +98,7 @@ void *arena_alloc(struct arena *a, size_t count, size_t size, struct error *e)
 
     void *room = block->bytes + block->used;
     block->used += bytes;
-    a->used += count * size;
+    a->used += wanted;
     return room;
 }
 
