@@ -123,4 +123,6 @@ void site_close(struct site *site)
     if (site->request_log)
         request_log_delete(site->request_log);
     metrics_delete(site->metrics);
+    for (size_t i = 0; i < SITE_SPARES; i++)
+        arena_spare_free(&site->spares[i].blocks);
 }
