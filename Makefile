@@ -23,7 +23,7 @@ LDLIBS   += $(PKG_LIBS) -lpthread -lm
 
 HARDEN         := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -fstack-protector-strong -fcf-protection
 FLAGS_release  := -O2 $(if $(filter x86_64,$(shell uname -m)),$(HARDEN),$(filter-out -fcf%,$(HARDEN)))
-FLAGS_clang    := $(FLAGS_release)
+FLAGS_clang    := $(FLAGS_release) -Wno-missing-field-initializers# which takes .a = {b} for an oversight
 FLAGS_aarch64  := -O2
 FLAGS_debug    := -O0
 FLAGS_asan     := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all

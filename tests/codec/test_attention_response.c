@@ -919,7 +919,7 @@ END_TEST
 
 START_TEST(a_clock_gone_wild_still_fits)
 {
-    const struct attention_timing wild = {1e300, -5, INFINITY, (double)NAN};
+    const struct attention_timing wild = {1e300, -5, HUGE_VAL, (double)NAN};
     struct fixture f;
     set_up(&f, &forms[0], TENSOR_NESTED);
     const struct attention_response *r = planned(&f);

@@ -322,7 +322,7 @@ START_TEST(middles_between_two_floats_are_rounded_to_even)
                             powf(2, (float)test_random_size(&random, 0, 40) - 14);
             double middle = ((double)x + (double)nextafterf(x, INFINITY)) / 2;
             if (i % 3 > 0)
-                middle = nextafter(middle, i % 3 == 1 ? 0 : INFINITY);
+                middle = nextafter(middle, i % 3 == 1 ? 0 : HUGE_VAL);
             end += sprintf(end, ",%.*f", (int)(10 + n % 15), middle);
             if (end - strrchr(text, ',') > 33)
                 end = strrchr(text, ',');

@@ -68,7 +68,7 @@ START_TEST(a_rope_that_does_not_fit_is_refused)
     const struct refusal rows[] = {
         {"/rope/base", "must be a finite number above 0", {FIVE, .rope = {.given = true}}},
         {"/rope/base", "must be a finite number above 0",
-         {FIVE, .rope = {.given = true, .base = INFINITY}}},
+         {FIVE, .rope = {.given = true, .base = HUGE_VAL}}},
         {"/rope/dims", "is 6, but a key has 4 numbers", {FIVE, ROPE(.dims = 6)}},
         {"/rope/dims", "is 3, but channels turn in pairs", {FIVE, ROPE(.dims = 3)}},
         {"/rope/dims", "is needed, as channels turn in pairs and a key has 5",

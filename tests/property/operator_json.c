@@ -484,7 +484,7 @@ static void read_statistics(struct reader *r, const json_t *statistics, size_t b
         json_t *json = json_array_get(heads, h), *keys;
         struct head_statistics *f = &head[h];
         size_t all;
-        f->rows = NAN;
+        f->rows = (double)NAN;
         ck_assert_int_eq(json_unpack(json, "{s:F,s:F,s:F,s:F,s:F,s:F,s:F,s:o !}",
                                      "entropy", &f->entropy, "maximum", &f->maximum,
                                      "distance", &f->distance, "first", &f->first,

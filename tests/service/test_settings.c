@@ -296,7 +296,7 @@ END_TEST
 START_TEST(a_file_is_written_as_people_write_files)
 {
     struct settings s =
-        load_good(&(struct start){.file = "\xEF\xBB\xBF" + 3}); /* nothing at all */
+        load_good(&(struct start){.file = &"\xEF\xBB\xBF"[3]}); /* nothing at all */
     ck_assert_uint_eq(s.port, 8080);
 
     s = load_good(&(struct start){.file = "# a comment\n"

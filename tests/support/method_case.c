@@ -52,7 +52,7 @@ double method_dot(const struct attention_case *c, size_t h, size_t i, size_t j)
 
 double method_softmax(double *x, size_t n)
 {
-    double max = -INFINITY, sum = 0;
+    double max = -HUGE_VAL, sum = 0;
     for (size_t j = 0; j < n; j++)
         max = fmax(max, x[j]);
     for (size_t j = 0; j < n; j++)
