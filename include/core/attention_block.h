@@ -34,13 +34,15 @@ struct block {
     struct bounds row[BLOCK_MOST_ROWS];     /* columns a row may see, holes apart */
     struct bounds group[BLOCK_MOST_GROUPS]; /* keys some row of a group may see */
     struct bounds group_columns[BLOCK_MOST_GROUPS]; /* up to whole vectors */
-    size_t stride;   /* of a row of scores: padded, and off powers of two */
-    float *scores;   /* [rows][stride]: scores, then weights */
-    float *query;    /* [rows][padded dk] */
-    float *out;      /* [rows][padded dv] */
-    float *line;     /* [padded S]: a row of a mask, or of a map */
-    uint64_t *ranks; /* [S], with `keep` or `top` */
-    uint8_t *marks;  /* [padded S / VECTOR_PAD], with a pattern */
+    size_t stride;      /* of a row of scores: padded, and off powers of two */
+    float *scores;      /* [rows][stride]: scores, then weights */
+    float *query_copy;  /* [rows][padded dk] */
+    const float *query; /* of the head at work, row i at i query_stride */
+    size_t query_stride;
+    float *out;                      /* [rows][padded dv] */
+    float *line;                     /* [padded S]: a row of a mask, or of a map */
+    uint64_t *ranks;                 /* [S], with `keep` or `top` */
+    uint8_t *marks;                  /* [padded S / VECTOR_PAD], with a pattern */
     float inverse[BLOCK_MOST_ROWS];  /* what a kept weight is multiplied with */
     size_t visible[BLOCK_MOST_ROWS]; /* allowed keys, where figures are wanted */
 };

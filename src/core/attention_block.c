@@ -84,8 +84,8 @@ static void divide_scratch(struct block *b, void *scratch)
     size_t rows = block_rows(a);
     b->stride = score_stride(a, rows);
     b->scores = scratch;
-    b->query = b->scores + rows * b->stride;
-    b->out = b->query + rows * vector_padded(a->dk);
+    b->query_copy = b->scores + rows * b->stride;
+    b->out = b->query_copy + rows * vector_padded(a->dk);
     b->line = b->out + rows * vector_padded(a->dv);
     void *rest = b->line + vector_padded(a->S);
     b->ranks = rest;

@@ -34,17 +34,26 @@ static float late_scale(const struct attention *a)
     return fabsf(a->scale) < 0x1p-12f ? 1.0f : a->scale;
 }
 
-static void copy_query(const struct block *b, size_t h)
+/* The block's queries as they are, or a copy where they are scaled or the last group
+ * has fewer rows than a register tile reads. */
+static void take_query(struct block *b, size_t h)
 {
     const struct attention *a = b->a;
-    const float *q =
+    size_t rows = b->groups * TILE_ROWS, stride = vector_padded(a->dk);
+    b->query =
         a->query.data + h * a->query.head_stride + b->first * a->query.row_stride;
-    size_t stride = vector_padded(a->dk), count = b->rows * stride;
-    b->vector->pack_rows(b->query, stride, q, a->query.row_stride, b->rows, a->dk);
-    memset(b->query + count, 0,
-           (b->groups * TILE_ROWS * stride - count) * sizeof(float));
+    b->query_stride = a->query.row_stride;
+    if (rows == b->rows && early_scale(a) == 1.0f)
+        return;
+    b->vector->pack_rows(b->query_copy, stride, b->query, b->query_stride, b->rows,
+                         a->dk);
+    memset(b->query_copy + b->rows * stride, 0,
+           (rows - b->rows) * stride * sizeof(float));
     if (early_scale(a) != 1.0f)
-        b->vector->scale(b->query, b->query, count, early_scale(a));
+        b->vector->scale(b->query_copy, b->query_copy, b->rows * stride,
+                         early_scale(a));
+    b->query = b->query_copy;
+    b->query_stride = stride;
 }
 
 /* What follows this part of a panel in memory is needed next; each group of rows
@@ -61,7 +70,7 @@ static void multiply_panel(const struct block *b, const struct key_span *s,
 {
     const struct attention *a = b->a;
     size_t panel = keys.from / TILE_WIDTH * TILE_WIDTH;
-    struct tile_product p = {.a_stride = vector_padded(a->dk),
+    struct tile_product p = {.a_stride = b->query_stride,
                              .b_stride = attention_panel_width(a->S, panel),
                              .depth = size_least(DEPTH, a->dk - c),
                              .factor = late_scale(a),
@@ -214,7 +223,7 @@ static int shrink_for(const struct attention *a, const float *packed, size_t h)
 static bool run_head(struct block *b, size_t h, const float *packed)
 {
     b->shrink = shrink_for(b->a, packed, h);
-    copy_query(b, h);
+    take_query(b, h);
     if (block_wants_map(b->a, h, MAP_STAGE_SCORES) ||
         block_wants_map(b->a, h, MAP_STAGE_CAPPED))
         if (!draw_hidden(b, h, packed))
