@@ -252,6 +252,27 @@ static bool decode_booleans(struct tensor_pool *pool, struct json_text text,
     return true;
 }
 
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+               "what comes as float32 is kept as it came");
+
+/* Of those that are as we keep them: how many come before the first that is not
+ * finite, give or take a few. */
+static size_t count_finite(const unsigned char *in, size_t count)
+{
+    enum { STRIDE = 32 };
+    const uint32_t exponent = 0x7F800000;
+    size_t n = 0;
+    for (; count - n >= STRIDE; n += STRIDE) {
+        uint32_t bits[STRIDE], wrong = 0;
+        memcpy(bits, in + n * sizeof *bits, sizeof bits);
+        for (size_t i = 0; i < STRIDE; i++)
+            wrong |= (bits[i] & exponent) == exponent;
+        if (wrong)
+            break;
+    }
+    return n;
+}
+
 /* Converted in place, first to last: narrow elements stand at the end of the room,
  * wide ones at its beginning, so no element is overwritten before it was read. */
 static bool decode_floats(struct tensor_pool *pool, struct json_text text, size_t count,
@@ -266,7 +287,8 @@ static bool decode_floats(struct tensor_pool *pool, struct json_text text, size_
     const unsigned char *in = bytes < kept ? out + (kept - bytes) : out;
     if (!decode(text, out + (in - out), at, e))
         return false;
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = dtype->read == read_f32 ? count_finite(out, count) : 0; i < count;
+         i++) {
         const float value = dtype->read(in + i * dtype->size);
         if (!isfinite(value) && !(pool->leaf == LEAF_BIAS && value == -INFINITY))
             return value_error(dtype->read == read_bool ? LEAF_BOOLEAN : LEAF_FLOAT, i,

@@ -147,17 +147,31 @@ static void collect_across(const struct tensor_rows *r, size_t from, size_t coun
     }
 }
 
+/* How many numbers from `from` on stand side by side and end with a triple, or with
+ * the last of all. */
+static size_t count_in_place(const struct tensor_rows *r, size_t from, size_t count)
+{
+    if (r->numbers.stride != 1)
+        return 0;
+    size_t each = row_numbers_count(&r->numbers), left = each - from % each;
+    return left < count ? left - left % TRIPLE : count;
+}
+
 static char *write_base64(const struct tensor_rows *r, size_t from, size_t to,
                           char *out)
 {
-    size_t total = r->arrays * row_numbers_count(&r->numbers);
+    const size_t each = row_numbers_count(&r->numbers), total = r->arrays * each;
     size_t end = to * TRIPLE < total ? to * TRIPLE : total;
-    for (size_t at = from * TRIPLE; at < end;) {
-        char numbers[GATHERED * NUMBER_BYTES];
-        size_t count = end - at < GATHERED ? end - at : GATHERED;
-        collect_across(r, at, count, numbers);
+    for (size_t at = from * TRIPLE, count; at < end; at += count) {
+        char gathered[GATHERED * NUMBER_BYTES];
+        const void *numbers = number_at(r->array[at / each], at % each);
+        count = count_in_place(r, at, end - at);
+        if (count == 0) {
+            count = end - at < GATHERED ? end - at : GATHERED;
+            collect_across(r, at, count, gathered);
+            numbers = gathered;
+        }
         out += base64_encode(numbers, count * NUMBER_BYTES, out);
-        at += count;
     }
     return out;
 }

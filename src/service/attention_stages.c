@@ -6,11 +6,11 @@
 #include "service/attention_cost.h"
 #include "service/clock.h"
 
-/* A task is worth handing to another worker from about 50 us on: that many
- * operations at the 20 per nanosecond of a middling step, that many bytes of
- * numbers at 2 ns a byte. A job of less is not cut at all. */
-#define FLOPS_PER_TASK 1e6
-#define BYTES_PER_TASK (32.0 * 1024)
+/* A task is worth handing to another worker from about 50 us on: that much at the 95
+ * operations a nanosecond that a predicted cost is in, and as many bytes of nested
+ * JSON at 0.4 ns. A job of less is not cut at all. */
+#define COST_PER_TASK  5e6
+#define BYTES_PER_TASK (128.0 * 1024)
 
 struct range {
     size_t begin, end;
@@ -86,9 +86,9 @@ bool attention_call_decode(struct attention_call *call)
     return state->decoded;
 }
 
-static void predict_cost(struct attention_call *call, double flops)
+static void predict_cost(struct attention_call *call, double operations)
 {
-    call->job.cost = attention_cost(call->body_length, flops, call->answer_bound);
+    call->job.cost = attention_cost(call->body_length, operations, call->answer_bound);
 }
 
 static bool parse(struct attention_call *call, struct error *e)
@@ -109,7 +109,7 @@ static bool parse(struct attention_call *call, struct error *e)
     call->heads = multi_head_result(state->layer)->H;
     if (call->form != ANSWER_TEXT && !plan_answer(call, e))
         return false;
-    predict_cost(call, work.flops);
+    predict_cost(call, work.cost);
     return true;
 }
 
@@ -160,8 +160,8 @@ bool attention_call_compute(struct attention_call *call)
         size_t tasks = multi_head_tasks(state->layer, state->step++);
         if (tasks == 0)
             continue;
-        double flops = multi_head_work(state->layer).flops;
-        stage(call, run_compute, tasks, flops / FLOPS_PER_TASK);
+        double cost = multi_head_work(state->layer).cost;
+        stage(call, run_compute, tasks, cost / COST_PER_TASK);
         call->job.scratch_bytes = multi_head_scratch_bytes(state->layer);
         return true;
     }

@@ -29,7 +29,7 @@ test('work over queue_work alone is too large, before and after it is read', asy
     [work, 200],
     [work - 1, 413, `the predicted work is ${work} floating-point operations, at most ${work - 1} are allowed`],
     // By its bytes: nobody reads it.
-    [1000000, 413, `the predicted work is ${128 * (heavy.length + 512)} floating-point operations, at most 1000000 are`],
+    [1000000, 413, `the predicted work is ${40 * heavy.length + 64 * 1024} floating-point operations, at most 1000000 are`],
   ];
   for (const [limit, status, detail] of cases) {
     const service = await bounded(limit);

@@ -439,6 +439,35 @@ START_TEST(a_packed_tensor_that_does_not_fit_is_refused_where_it_goes_wrong)
 }
 END_TEST
 
+START_TEST(the_first_of_many_that_is_not_finite_is_told)
+{
+    enum { NUMBERS = 2 * 32 + 5 };
+    const struct tensor_rules rules = {2, 2, NUMBERS, "max_tokens"};
+    const float wrong[] = {INFINITY, -INFINITY, NAN};
+    for (size_t at = 0; at <= NUMBERS; at++) {
+        float numbers[NUMBERS];
+        for (size_t i = 0; i < NUMBERS; i++)
+            numbers[i] = i % 2 ? 3.4028235e38f : -1e-45f * (float)i;
+        for (size_t i = at; i < NUMBERS; i += 7)
+            numbers[i] = wrong[i % 3];
+
+        char *text = pack("f32", "1,69", numbers, sizeof numbers), message[80];
+        struct document d;
+        struct tensor t;
+        open_document(&d, text, 1 << 16);
+        ck_assert(read_tensor(&d, &rules, &t) == (at == NUMBERS));
+        if (at == NUMBERS) {
+            ck_assert_mem_eq(t.data, numbers, sizeof numbers);
+        } else {
+            sprintf(message, "the value at position %zu is no finite float32", at);
+            ck_assert_str_eq(d.e.message, message);
+        }
+        arena_free(&d.arena);
+        free(text);
+    }
+}
+END_TEST
+
 START_TEST(a_shape_whose_product_wraps_is_refused)
 {
     const struct tensor_rules rules = {4, 4, SIZE_MAX, "max_tokens"};
@@ -645,6 +674,7 @@ TEST_PROGRAM("tensor_json", nested_arrays_become_rows_of_floats,
              a_batch_that_does_not_fit_is_refused_where_it_goes_wrong,
              every_dtype_becomes_float32, all_half_floats_are_converted_exactly,
              a_packed_tensor_that_does_not_fit_is_refused_where_it_goes_wrong,
+             the_first_of_many_that_is_not_finite_is_told,
              a_shape_whose_product_wraps_is_refused,
              a_mask_is_of_booleans_or_of_numbers,
              a_mask_that_is_wrong_is_refused_where_it_goes_wrong,

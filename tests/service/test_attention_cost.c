@@ -4,10 +4,10 @@
 
 START_TEST(bytes_of_either_direction_and_operations_add_up)
 {
-    ck_assert_uint_eq(attention_cost_of_body(0), 512 * 128);
-    ck_assert_uint_eq(attention_cost_of_body(1000), (512 + 1000) * 128);
-    ck_assert_uint_eq(attention_cost(1000, 1e9, 7), (512 + 1007) * 128 + 1000000000);
-    ck_assert_uint_eq(attention_cost(0, 0.75, 0), 512 * 128);
+    ck_assert_uint_eq(attention_cost_of_body(0), 65536);
+    ck_assert_uint_eq(attention_cost_of_body(1000), 65536 + 40000);
+    ck_assert_uint_eq(attention_cost(1000, 1e9, 7), 65536 + 40280 + 1000000000);
+    ck_assert_uint_eq(attention_cost(0, 0.75, 0), 65536);
 }
 END_TEST
 
