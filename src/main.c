@@ -1,6 +1,5 @@
 /* main.c - wires the parts, and waits for signals. */
 #include <limits.h>
-#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +12,7 @@
 #include "http/probe.h"
 #include "http/server.h"
 #include "service/clock.h"
+#include "service/kept_memory.h"
 #include "service/log.h"
 #include "service/machine.h"
 
@@ -36,17 +36,6 @@ static void start_again_for_blas(char *argv[])
     }
     /* Where that cannot be, we go on: the service sets one thread a call itself, and
      * only the idle threads are too many. */
-}
-
-/* A request takes and gives back blocks of hundreds of kilobytes. By default malloc
- * gives those back to the kernel at once, and a fifth of the time goes into pages that
- * fault in again. These are per arena of malloc, of which there are two. */
-static void keep_memory(void)
-{
-    enum { KEPT = 32 << 20, ARENAS = 2 };
-    mallopt(M_ARENA_MAX, ARENAS);
-    mallopt(M_MMAP_THRESHOLD, KEPT);
-    mallopt(M_TRIM_THRESHOLD, KEPT);
 }
 
 static int print(struct buffer *text)
@@ -144,8 +133,15 @@ static void serve(struct server *server, struct site *site, int signals, int arg
                   char *argv[])
 {
     enum { TURN_MS = 1000 };
+    int64_t looked_ns = clock_now_ns();
     for (;;) {
-        if (!server_accept(server, signals, TURN_MS))
+        bool signalled = server_accept(server, signals, TURN_MS);
+        if (clock_now_ns() - looked_ns >= NS_PER_S) {
+            kept_memory_return(atomic_load(&site->memory.spent),
+                               atomic_load(&site->in_flight) == 0);
+            looked_ns = clock_now_ns();
+        }
+        if (!signalled)
             continue;
         int signal_number = next_signal(signals);
         if (signal_number == SIGHUP) {
@@ -181,7 +177,7 @@ static bool start_and_serve(struct settings *s, int signals, int argc, char *arg
 static int run(struct settings *s, int argc, char *argv[])
 {
     start_again_for_blas(argv);
-    keep_memory();
+    kept_memory_configure();
     int signals = open_signals();
     log_configure(STDERR_FILENO, (enum log_format)s->log_format,
                   (enum log_level)s->log_level);

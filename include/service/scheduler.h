@@ -116,7 +116,8 @@ void scheduler_close(struct scheduler *s);
 
 /* Waits until every accepted job was finished, at most until `until_ns`; then stops
  * what is left with ERROR_SHUTTING_DOWN and waits for the tasks now running. True:
- * nothing had to be stopped. */
+ * nothing had to be stopped. When the scheduler is closed, what is resubmitted from
+ * then on is stopped as well. */
 bool scheduler_drain(struct scheduler *s, int64_t until_ns);
 
 /* Joins the workers; call after a drain. */

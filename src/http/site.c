@@ -7,7 +7,7 @@
 #include "http/routes.h"
 #include "service/clock.h"
 
-/* More than any one request within the default limits is, however few the workers. */
+/* A worker does as much in some 25 s, which is about the default timeout. */
 #define QUEUE_WORK_A_WORKER UINT64_C(2000000000000)
 
 static void decide(struct settings *s, const struct machine *machine)

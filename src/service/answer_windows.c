@@ -10,7 +10,8 @@ static struct extent extent_from(const struct attention_response *r, size_t firs
 {
     size_t count = attention_response_pieces(r);
     struct extent e = {first + 1, attention_response_bound(r, first)};
-    while (e.end < count && attention_response_bound(r, e.end) <= most - e.bytes)
+    while (e.end < count && e.bytes <= most &&
+           attention_response_bound(r, e.end) <= most - e.bytes)
         e.bytes += attention_response_bound(r, e.end++);
     return e;
 }

@@ -96,7 +96,7 @@ bool scheduler_drain(struct scheduler *s, int64_t until_ns)
     while (s->accepted && timed_out != ETIMEDOUT)
         timed_out = pthread_cond_timedwait(&s->idle, &s->lock, &until);
     bool all = s->accepted == 0;
-    if (!all) {
+    if (!all || s->closed) { /* then for what comes back to go on, too */
         atomic_store(&s->stopping, true);
         s->next_sweep_ns = 0;
         pthread_cond_broadcast(&s->work);

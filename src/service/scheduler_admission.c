@@ -169,7 +169,7 @@ void scheduler_forget_work(struct scheduler *s, const struct retired_job *job)
     if (!job->exemplary)
         return;
     learn(&s->of[job_length_of(job->counted)][k], job->spent_ns, job->counted);
-    if (job->guessed)
+    if (job->guessed && job->guessed != job->counted) /* not what came back to go on */
         learn(&s->of[job_length_of(job->guessed)][WORK_GUESSED], job->spent_ns,
               job->guessed);
 }

@@ -117,12 +117,18 @@ static bool take_turn(struct scheduler *s, int64_t now, struct assignment *out)
  * nothing to do no stage has tasks to give, so at most one job a worker is running,
  * which is below the bound. What may still wait is a long job, behind those that are
  * being read; it is looked at when one of them is shared, which wakes workers, or
- * retired, whose worker then asks. */
-static void sleep_until_work(struct scheduler *s)
+ * retired, whose worker then asks, and when short jobs are expected no more. */
+static void sleep_until_work(struct scheduler *s, int64_t now)
 {
+    const int64_t until = s->short_until_ns; /* then a long job may be read here, too */
     s->sleeping++;
     scheduler_gauge(s, METRIC_WORKERS_BUSY, s->options.workers - s->sleeping);
-    pthread_cond_wait(&s->work, &s->lock);
+    if (s->order.length[LINE_WAITING] > 0 && until > now) {
+        const struct timespec time = {until / NS_PER_S, until % NS_PER_S};
+        pthread_cond_timedwait(&s->work, &s->lock, &time);
+    } else {
+        pthread_cond_wait(&s->work, &s->lock);
+    }
     s->sleeping--;
     scheduler_gauge(s, METRIC_WORKERS_BUSY, s->options.workers - s->sleeping);
 }
@@ -140,7 +146,7 @@ bool scheduler_take(struct scheduler *s, int64_t worked_ns, struct assignment *o
         sweep_waiting(s, now);
         found = take_turn(s, now, out);
         if (!found)
-            sleep_until_work(s);
+            sleep_until_work(s, now);
     }
     pthread_mutex_unlock(&s->lock);
     return found;

@@ -781,6 +781,36 @@ START_TEST(the_room_for_an_answer_does_not_grow_with_it)
 }
 END_TEST
 
+START_TEST(a_piece_longer_than_a_window_is_one)
+{
+    struct attention_service_options o = defaults(1);
+    o.limits.max_tokens = 200000; /* one row of a map is a piece of 3 MB */
+    struct attention_service *s = service(&o);
+    enum { KEYS = 150000, ROWS = 5 };
+    char *body = malloc(12 * KEYS), *at = body;
+    ck_assert_ptr_nonnull(body);
+    at += sprintf(at, "{\"query\":[[1],[1],[1],[1],[1]],\"key\":[[1]");
+    for (size_t i = 1; i < KEYS; i++)
+        at += sprintf(at, ",[1]");
+    at += sprintf(at, "],\"value\":{\"dtype\":\"f32\",\"shape\":[%d,1],\"data\":\"",
+                  KEYS);
+    memset(at, 'A', (size_t)KEYS * 4 * 4 / 3); /* zeros */
+    at += (size_t)KEYS * 4 * 4 / 3;
+    sprintf(at, "\"}}");
+    struct visit v;
+    visit_init(&v, body);
+    visit_submit(s, &v);
+    visit_wait_on(s, &v);
+    ck_assert_msg(v.answer != NULL, "%s", v.call.error.message);
+    ck_assert_uint_ge(v.windows, ROWS);
+    const size_t row = (size_t)KEYS * 16;
+    ck_assert_uint_lt(v.call.arena.used, 2 * row + (size_t)KEYS * 104);
+    visit_free(&v);
+    free(body);
+    end(s);
+}
+END_TEST
+
 START_TEST(a_client_that_leaves_between_windows_is_not_written_for)
 {
     struct attention_service_options o = defaults(1);
@@ -905,6 +935,7 @@ TEST_PROGRAM("attention_service", the_worked_example_is_answered,
              a_short_body_with_much_to_do_goes_to_the_pool_with_its_plan,
              a_large_answer_comes_in_windows_with_the_same_bytes_for_any_workers,
              the_room_for_an_answer_does_not_grow_with_it,
+             a_piece_longer_than_a_window_is_one,
              a_client_that_leaves_between_windows_is_not_written_for,
              an_answer_that_has_begun_is_late_no_more_but_ends_with_the_service,
              what_was_computed_is_counted, a_service_without_its_threads_does_not_start)

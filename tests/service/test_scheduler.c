@@ -240,6 +240,54 @@ START_TEST(the_predicted_wait_grows_with_the_cost_before_it)
 }
 END_TEST
 
+START_TEST(what_comes_back_to_go_on_teaches_nothing_of_those_that_are_guessed)
+{
+    sem_t hold;
+    struct trial holder, one;
+    struct scheduler *s = pool(1, 10);
+    trial_init(&one, 1);
+    one.act = spin_1_ms;
+    one.job.cost = 1000;
+    submit(s, &one);
+    settle(s);
+    for (size_t i = 0; i < 50; i++) { /* much work, in no time */
+        trial_init(&one, 1);
+        one.job.cost = 100000000;
+        one.scheduler = s;
+        scheduler_resubmit(s, &one.job);
+        settle(s);
+        ck_assert_int_eq(one.finished, 1);
+    }
+    sem_init(&hold, 0, 0);
+    trial_init(&holder, 1);
+    holder.hold = &hold;
+    holder.job.cost = 1000;
+    submit(s, &holder);
+    ck_assert_int_ge(scheduler_predicted_wait_ns(s), NS_PER_MS / 2);
+    sem_post(&hold);
+    settle(s);
+    scheduler_delete(s);
+}
+END_TEST
+
+START_TEST(what_comes_back_after_the_drain_is_stopped)
+{
+    struct scheduler *s = pool(2, 10);
+    struct trial t;
+    trial_init(&t, 3);
+    submit(s, &t);
+    scheduler_close(s);
+    settle(s);
+    ck_assert_int_eq(t.why, ERROR_NONE);
+    trial_init(&t, 3);
+    scheduler_resubmit(s, &t.job);
+    settle(s);
+    ck_assert_int_eq(t.finished, 1);
+    ck_assert_int_eq(t.why, ERROR_SHUTTING_DOWN);
+    scheduler_delete(s);
+}
+END_TEST
+
 START_TEST(a_job_without_a_cost_teaches_nothing)
 {
     sem_t hold;
@@ -1001,26 +1049,25 @@ START_TEST(threads_that_cannot_be_had_are_an_error)
 }
 END_TEST
 
-TEST_PROGRAM("scheduler",
-             every_task_of_every_stage_runs_once_and_is_seen_by_the_next_stage,
-             a_full_queue_refuses_at_once, a_long_predicted_wait_refuses,
-             the_predicted_wait_grows_with_the_cost_before_it,
-             a_job_without_a_cost_teaches_nothing,
-             the_predicted_wait_of_a_short_job_counts_short_ones_only,
-             who_waits_in_vain_is_finished_before_its_turn,
-             a_running_job_is_stopped_between_tasks,
-             every_task_before_the_one_that_stopped_its_job_has_run,
-             tasks_of_two_jobs_run_in_turn,
-             a_short_job_overtakes_a_long_one_and_those_that_wait,
-             the_least_work_goes_first_of_those_that_wait,
-             a_job_stands_by_what_it_was_found_to_cost, a_large_job_has_every_worker,
-             one_worker_is_left_for_short_jobs_while_they_come,
-             every_worker_reads_where_no_short_jobs_come,
-             stages_of_one_task_stay_on_one_worker,
-             a_closed_scheduler_refuses_and_finishes_what_it_has,
-             a_drain_past_its_time_stops_what_is_left, scratch_grows_up_to_its_limit,
-             many_threads_may_submit, the_pool_shows_in_the_metrics,
-             work_up_to_its_bound_is_let_in_and_no_more,
-             work_that_is_found_out_later_is_bounded_as_well,
-             whatever_happens_no_work_is_left_in_the_sum,
-             threads_that_cannot_be_had_are_an_error)
+TEST_PROGRAM(
+    "scheduler", every_task_of_every_stage_runs_once_and_is_seen_by_the_next_stage,
+    a_full_queue_refuses_at_once, a_long_predicted_wait_refuses,
+    the_predicted_wait_grows_with_the_cost_before_it,
+    what_comes_back_to_go_on_teaches_nothing_of_those_that_are_guessed,
+    what_comes_back_after_the_drain_is_stopped, a_job_without_a_cost_teaches_nothing,
+    the_predicted_wait_of_a_short_job_counts_short_ones_only,
+    who_waits_in_vain_is_finished_before_its_turn,
+    a_running_job_is_stopped_between_tasks,
+    every_task_before_the_one_that_stopped_its_job_has_run,
+    tasks_of_two_jobs_run_in_turn, a_short_job_overtakes_a_long_one_and_those_that_wait,
+    the_least_work_goes_first_of_those_that_wait,
+    a_job_stands_by_what_it_was_found_to_cost, a_large_job_has_every_worker,
+    one_worker_is_left_for_short_jobs_while_they_come,
+    every_worker_reads_where_no_short_jobs_come, stages_of_one_task_stay_on_one_worker,
+    a_closed_scheduler_refuses_and_finishes_what_it_has,
+    a_drain_past_its_time_stops_what_is_left, scratch_grows_up_to_its_limit,
+    many_threads_may_submit, the_pool_shows_in_the_metrics,
+    work_up_to_its_bound_is_let_in_and_no_more,
+    work_that_is_found_out_later_is_bounded_as_well,
+    whatever_happens_no_work_is_left_in_the_sum,
+    threads_that_cannot_be_had_are_an_error)

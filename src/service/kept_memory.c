@@ -1,0 +1,32 @@
+#include "service/kept_memory.h"
+
+#include <malloc.h>
+#include <stdio.h>
+#include <unistd.h>
+
+void kept_memory_configure(void)
+{
+    enum { ARENAS = 2, EACH = KEPT_MEMORY / ARENAS };
+    mallopt(M_ARENA_MAX, ARENAS);
+    mallopt(M_MMAP_THRESHOLD, EACH);
+    mallopt(M_TRIM_THRESHOLD, EACH);
+}
+
+/* The second figure of /proc/self/statm, see proc(5); 0 where there is none. */
+static size_t resident_bytes(void)
+{
+    FILE *file = fopen("/proc/self/statm", "re");
+    if (!file)
+        return 0;
+    unsigned long all, resident;
+    int read = fscanf(file, "%lu %lu", &all, &resident);
+    fclose(file);
+    return read == 2 ? resident * (size_t)sysconf(_SC_PAGESIZE) : 0;
+}
+
+void kept_memory_return(size_t in_use, bool idle)
+{
+    size_t kept = idle ? KEPT_MEMORY : KEPT_WHEN_BUSY, resident = resident_bytes();
+    if (resident > kept && resident - kept > in_use)
+        malloc_trim(0);
+}
