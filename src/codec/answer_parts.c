@@ -147,7 +147,7 @@ static void say_count(struct plan *p, size_t count)
 
 static void say_name(struct plan *p, struct json_text name)
 {
-    assert(json_escape_length(name) < sizeof p->literal - p->literal_length);
+    assert(6 * name.length + 2 < sizeof p->literal - p->literal_length);
     char *end = json_escape_write(name, p->literal + p->literal_length);
     p->literal_length = (size_t)(end - p->literal);
 }

@@ -153,6 +153,9 @@ bool json_reader_object(struct json_reader *r, const struct field *at,
 
 bool json_reader_array(struct json_reader *r, const struct field *at, struct error *e)
 {
+    skip_blanks(r);
+    if (r->at < r->end && *r->at == '[')
+        return enter(r, false, e);
     return expect(r, JSON_KIND_ARRAY, at, e) && enter(r, false, e);
 }
 
