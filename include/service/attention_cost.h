@@ -8,8 +8,9 @@
  *     writing nested JSON            0.43 ns a byte
  *     base64, reading and writing    0.02 ns a byte
  *
- * A byte is FLOPS_PER_BYTE in either direction: 0.42 ns, that of JSON. Base64 is counted
- * too high; a request of T = 512 with its map, as base64, by a factor below two. Pure.
+ * A byte is FLOPS_PER_BYTE in either direction: 0.42 ns, that of JSON. Base64 is
+ * counted too high; a request of T = 512 with its map, as base64, by a factor below
+ * two. Pure.
  */
 #ifndef SERVICE_ATTENTION_COST_H
 #define SERVICE_ATTENTION_COST_H
