@@ -100,7 +100,7 @@ vectors: $(BUILD)/tests/conformance/make_vectors ## rewrite the conformance vect
 # and the tests are those that come by without OpenBLAS.
 AARCH64_TESTS := $(filter %/test_vector_kernels %/test_attention %/test_attention_extremes \
                    %/test_attention_mask %/test_attention_mixtures %/test_attention_options \
-                   %/test_attention_panels %/test_transpose %/test_rope \
+                   %/test_attention_panels %/test_rope \
                    %/test_alibi %/test_ranking %/test_random %/test_dropout,$(PROGRAMS))
 
 aarch64: ## cross-compile base and core for aarch64; with qemu-aarch64-static, run the kernel's tests

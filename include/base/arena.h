@@ -19,11 +19,19 @@ struct memory_budget {
 
 struct arena_block;
 
+/* A block that one arena leaves for the next, so that small requests need no heap:
+ * at most one, of 64 KiB, that no budget counts while it lies here. Zeroed: empty.
+ * Any thread may use it. Its bytes are as the last arena left them. */
+struct arena_spare {
+    _Atomic(struct arena_block *) block;
+};
+
 struct arena {
     struct arena_block *blocks;
     size_t used;                  /* bytes handed out so far */
     size_t limit;                 /* ceiling on `used`: the memory of one request */
     struct memory_budget *budget; /* borrowed; NULL: this arena has no company */
+    struct arena_spare *spare;    /* borrowed; NULL, as arena_init() leaves it: none */
 };
 
 #define ARENA_ALIGNMENT 64 /* one cache line, one AVX-512 register */
@@ -33,6 +41,9 @@ void arena_init(struct arena *a, size_t limit, struct memory_budget *budget);
 
 /* Gives everything back; the arena is then empty and may be used again. */
 void arena_free(struct arena *a);
+
+/* Gives back what lies there. */
+void arena_spare_free(struct arena_spare *spare);
 
 /* Room for `count` items of `size` bytes, uninitialised and aligned to
  * ARENA_ALIGNMENT; owned by the arena. Zero items give a valid pointer. NULL,

@@ -13,6 +13,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/arena.h"
 #include "base/field.h"
@@ -60,10 +61,11 @@ MUST_USE bool json_reader_array(struct json_reader *r, const struct field *at,
 MUST_USE bool json_reader_element(struct json_reader *r, size_t *count, bool *found,
                                   struct error *e);
 
-/* A fast way through long arrays of numbers: after an element was read, reads
- * the elements behind it for as long as they are numbers and there is `room`;
- * returns how many. It never fails: at the first doubt it stops behind the
- * number before, and json_reader_element() finds what is there. */
+/* A fast way through arrays of numbers: reads the first element where it is a number,
+ * and after an element was read, the elements behind it for as long as they are
+ * numbers and there is `room`; returns how many. It never fails: at the first doubt it
+ * stops behind the number before, and json_reader_element() finds what is there. */
+bool json_reader_first_float(struct json_reader *r, float *out);
 size_t json_reader_more_floats(struct json_reader *r, float *out, size_t room);
 
 /* Scalars. A number outside float32 or not whole is ERROR_INVALID_INPUT. */
@@ -91,6 +93,11 @@ MUST_USE bool json_reader_finish(struct json_reader *r, struct error *e);
 MUST_USE bool json_check(const char *text, size_t length, struct arena *arena,
                          struct error *e);
 
-bool json_text_is(struct json_text text, const char *word);
+/* The first byte decides mostly. */
+static inline bool json_text_is(struct json_text text, const char *word)
+{
+    return (text.length == 0 || text.bytes[0] == word[0]) &&
+           text.length == strlen(word) && memcmp(text.bytes, word, text.length) == 0;
+}
 
 #endif

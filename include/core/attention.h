@@ -116,6 +116,8 @@ struct attention {
     size_t keep;                           /* 0: all allowed keys */
     const struct attention_method *method; /* of a kernel that approximates: see
                                             * approximations.h; others ignore it */
+    size_t near_bytes; /* of second-level cache for each thread; 0: not known. Decides
+                        * where tiles begin and end, but no bit of a result */
 
     /* Results; row i of head h of the output starts at
      * out[h out_head_stride + i out_row_stride]. NULL: not wanted. */

@@ -1,6 +1,6 @@
 /* attention_block.h - the rows and keys that one tile of attention_tiled works on.
  *
- * A block is up to BLOCK_ROWS query rows of one head. Keys that none of its rows may
+ * A block is up to block_rows() query rows of one head. Keys that none of its rows may
  * see, by position, length or pattern, are left out: the keys that remain are spans,
  * and stand side by side as columns of its scores. Spans begin at and are as wide as
  * multiples of VECTOR_PAD; what is hidden within them is hidden cell by cell. */
@@ -10,7 +10,11 @@
 #include "core/attention.h"
 #include "core/vector_kernels.h"
 
-enum { BLOCK_ROWS = 6 * TILE_ROWS, BLOCK_GROUPS = BLOCK_ROWS / TILE_ROWS };
+enum {
+    BLOCK_ROWS = 6 * TILE_ROWS, /* unless the cache decides: see block_rows() */
+    BLOCK_MOST_ROWS = 16 * TILE_ROWS,
+    BLOCK_MOST_GROUPS = BLOCK_MOST_ROWS / TILE_ROWS
+};
 
 /* `width` keys from `key` on are the columns from `column` on. */
 struct key_span {
@@ -27,21 +31,31 @@ struct block {
     int shrink; /* weights are kept times 2^-shrink, for the head at work */
     struct key_span *spans; /* ascending */
     size_t span_count;
-    struct bounds row[BLOCK_ROWS];             /* columns a row may see, holes apart */
-    struct bounds group[BLOCK_GROUPS];         /* keys some row of a group may see */
-    struct bounds group_columns[BLOCK_GROUPS]; /* up to whole vectors */
-    size_t stride;              /* of a row of scores: padded, and off powers of two */
-    float *scores;              /* [BLOCK_ROWS][stride]: scores, then weights */
-    float *query;               /* [BLOCK_ROWS][padded dk] */
-    float *out;                 /* [BLOCK_ROWS][padded dv] */
-    float *line;                /* [padded S]: a row of a mask, or of a map */
-    uint64_t *ranks;            /* [S], with `keep` or `top` */
-    uint8_t *marks;             /* [padded S / VECTOR_PAD], with a pattern */
-    float inverse[BLOCK_ROWS];  /* what a kept weight is multiplied with */
-    size_t visible[BLOCK_ROWS]; /* allowed keys, where figures are wanted */
+    struct bounds row[BLOCK_MOST_ROWS];     /* columns a row may see, holes apart */
+    struct bounds group[BLOCK_MOST_GROUPS]; /* keys some row of a group may see */
+    struct bounds group_columns[BLOCK_MOST_GROUPS]; /* up to whole vectors */
+    size_t stride;      /* of a row of scores: padded, and off powers of two */
+    float *scores;      /* [rows][stride]: scores, then weights */
+    float *query_copy;  /* [rows][padded dk] */
+    const float *query; /* of the head at work, row i at i query_stride */
+    size_t query_stride;
+    float *out;                      /* [rows][padded dv] */
+    float *line;                     /* [padded S]: a row of a mask, or of a map */
+    uint64_t *ranks;                 /* [S], with `keep` or `top` */
+    uint8_t *marks;                  /* [padded S / VECTOR_PAD], with a pattern */
+    float inverse[BLOCK_MOST_ROWS];  /* what a kept weight is multiplied with */
+    size_t visible[BLOCK_MOST_ROWS]; /* allowed keys, where figures are wanted */
 };
 
+/* Rows of every block but the last, a multiple of TILE_ROWS: as many as leave half of
+ * the near cache to the panels, since a panel is read once a block; of long problems
+ * only, so that there are tasks for all threads. No bit of a row depends on it.
+ * Patterns and sums over rows have BLOCK_ROWS everywhere: what blocks of another size
+ * make of them has other bits. */
+size_t block_rows(const struct attention *a);
 size_t block_count(const struct attention *a);
+/* Parts of the rows that sums over them come in: BLOCK_ROWS each. */
+size_t block_parts(const struct attention *a);
 size_t block_scratch_bytes(const struct attention *a);
 
 void block_begin(struct block *b, const struct attention *a, size_t index,

@@ -65,6 +65,7 @@ struct planner {
     struct multi_head *plan;
     struct arena *arena;
     size_t P;                    /* of the past */
+    size_t near_bytes;           /* see attention.h */
     const double *frequencies;   /* of rope, unless it has tables */
     const float *slopes, *sinks; /* [H] both, or NULL */
     const size_t *heads;         /* [H]: all of them, in order */

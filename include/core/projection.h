@@ -23,15 +23,24 @@ struct projection_rows {
     size_t until;   /* rows of this sequence and of all before it */
 };
 
+/* How it is divided into blocks. */
+struct projection_cut {
+    size_t rows, panels; /* of a block, the last ones may be smaller */
+    size_t across;       /* blocks beside one another: the same rows */
+    size_t blocks;
+};
+
 struct projection {
     size_t in, heads, width; /* each at least 1 */
     const float *w;    /* [in][heads width]; NULL: in = heads width, x is only split */
     const float *bias; /* [heads width], or NULL */
     size_t count;      /* sequences; 0: nothing to do, no blocks */
     struct projection_rows *rows; /* [count] */
+    struct projection_cut cut;    /* by projection_add() */
 };
 
-/* Adds a sequence behind the others; there is room for it. */
+/* Adds a sequence behind the others; there is room for it, and sizes and matrices stay
+ * as they are from now on. */
 void projection_add(struct projection *p, size_t count, const float *x, float *out);
 
 size_t projection_blocks(const struct projection *p);

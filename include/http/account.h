@@ -4,8 +4,8 @@
 
 #include "http/exchange.h"
 
-/* Called once for each request, after the last byte of its answer or when its
+/* Called once for each request, `now`, after the last byte of its answer or when its
  * connection broke. */
-void account_for(struct exchange *x, enum MHD_RequestTerminationCode why);
+void account_for(struct exchange *x, int64_t now, enum MHD_RequestTerminationCode why);
 
 #endif

@@ -3,6 +3,7 @@
 #ifndef HTTP_SITE_H
 #define HTTP_SITE_H
 
+#include <stdalign.h>
 #include <stdatomic.h>
 
 #include "base/arena.h"
@@ -13,6 +14,8 @@
 #include "service/request_log.h"
 #include "service/settings.h"
 
+enum { SITE_SPARES = 8 };
+
 struct site {
     const struct settings *settings;
     struct info info; /* what /v1/info says */
@@ -20,14 +23,18 @@ struct site {
     struct metrics *metrics;
     struct request_log *request_log;
     struct attention_service *service;
-    struct memory_budget memory; /* of all requests together */
 
     _Atomic bool ready;    /* the worked example came out right */
     _Atomic bool draining; /* a stop was asked for: /readyz says 503 */
     _Atomic bool closing;  /* new requests are refused, connections are closed */
 
-    _Atomic size_t connections; /* open */
-    _Atomic size_t in_flight;   /* requests begun and not yet answered */
+    /* Each request writes these: apart from what is only read. */
+    alignas(64) struct memory_budget memory; /* of all requests together */
+    alignas(64) _Atomic size_t connections;  /* open */
+    _Atomic size_t in_flight;                /* requests begun and not yet answered */
+    struct {
+        alignas(64) struct arena_spare blocks; /* for the next request */
+    } spares[SITE_SPARES];                     /* connections are dealt out to them */
 };
 
 /* Decides what the settings left to be found out (and writes it into `settings`,

@@ -38,17 +38,52 @@ static void budget_return(struct memory_budget *budget, size_t bytes)
         atomic_fetch_sub_explicit(&budget->spent, bytes, memory_order_relaxed);
 }
 
+/* A sanitizer is to see what is used after its arena has gone. */
+#if defined(__SANITIZE_ADDRESS__)
+#define KEEPS_SPARES false
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define KEEPS_SPARES false
+#endif
+#endif
+#ifndef KEEPS_SPARES
+#define KEEPS_SPARES true
+#endif
+
+/* NULL when none lies there. */
+static struct arena_block *spare_take(struct arena_spare *spare)
+{
+    if (!spare || !atomic_load_explicit(&spare->block, memory_order_relaxed))
+        return NULL;
+    return atomic_exchange_explicit(&spare->block, NULL, memory_order_acquire);
+}
+
+/* False when it is not of the usual size, or one lies there. */
+static bool spare_keep(struct arena_spare *spare, struct arena_block *block)
+{
+    struct arena_block *none = NULL;
+    return KEEPS_SPARES && spare && block->capacity == BLOCK_BYTES &&
+           atomic_compare_exchange_strong_explicit(
+               &spare->block, &none, block, memory_order_release, memory_order_relaxed);
+}
+
+void arena_spare_free(struct arena_spare *spare)
+{
+    free(spare_take(spare));
+}
+
 /* A block of its own for a big request, a shared one for small ones. */
-static struct arena_block *block_new(size_t bytes, struct memory_budget *budget)
+static struct arena_block *block_new(size_t bytes, const struct arena *a)
 {
     size_t capacity = bytes > BLOCK_BYTES ? bytes : BLOCK_BYTES;
-    if (!budget_take(budget, capacity))
+    if (!budget_take(a->budget, capacity))
         return NULL;
 
-    struct arena_block *block =
-        aligned_alloc(ARENA_ALIGNMENT, sizeof *block + capacity);
+    struct arena_block *block = capacity == BLOCK_BYTES ? spare_take(a->spare) : NULL;
+    if (!block)
+        block = aligned_alloc(ARENA_ALIGNMENT, sizeof *block + capacity);
     if (!block) {
-        budget_return(budget, capacity);
+        budget_return(a->budget, capacity);
         return NULL;
     }
     block->used = 0;
@@ -67,7 +102,8 @@ void arena_free(struct arena *a)
     for (struct arena_block *next, *b = a->blocks; b; b = next) {
         next = b->next;
         budget_return(a->budget, b->capacity);
-        free(b);
+        if (!spare_keep(a->spare, b))
+            free(b);
     }
     a->blocks = NULL;
     a->used = 0;
@@ -75,18 +111,18 @@ void arena_free(struct arena *a)
 
 void *arena_alloc(struct arena *a, size_t count, size_t size, struct error *e)
 {
-    /* Dividing, not multiplying: `count` comes from the network. */
-    if (size && count > (a->limit - a->used) / size) {
+    size_t wanted; /* `count` comes from the network */
+    if (__builtin_mul_overflow(count, size, &wanted) || wanted > a->limit - a->used) {
         error_set(e, ERROR_OUT_OF_MEMORY, "",
                   "needs more than the %zu bytes a request may use (memory_limit)",
                   a->limit);
         return NULL;
     }
 
-    size_t bytes = align_up(count * size);
+    size_t bytes = align_up(wanted);
     struct arena_block *block = a->blocks;
     if (!block || bytes > block->capacity - block->used) {
-        block = block_new(bytes, a->budget);
+        block = block_new(bytes, a);
         if (!block) {
             error_set(e, ERROR_OUT_OF_MEMORY, "",
                       "the memory for all requests together is spent (memory_limit)");
@@ -98,7 +134,7 @@ void *arena_alloc(struct arena *a, size_t count, size_t size, struct error *e)
 
     void *room = block->bytes + block->used;
     block->used += bytes;
-    a->used += count * size;
+    a->used += wanted;
     return room;
 }
 

@@ -7,6 +7,7 @@
 #include "codec/json_string.h"
 #include "codec/number.h"
 #include "codec/number_kernels.h"
+#include "codec/number_whole.h"
 
 void json_reader_init(struct json_reader *r, const char *text, size_t length,
                       struct arena *arena)
@@ -250,6 +251,15 @@ bool json_reader_member(struct json_reader *r, struct json_members *m,
     return true;
 }
 
+bool json_reader_first_float(struct json_reader *r, float *out)
+{
+    const char *p = after_blanks(r->at, r->end);
+    if (number_read_float(&p, r->end, out) != NUMBER_OK)
+        return false;
+    r->at = p;
+    return true;
+}
+
 static bool one_more_float(struct json_reader *r, float *out)
 {
     const char *p = after_blanks(r->at, r->end);
@@ -262,10 +272,37 @@ static bool one_more_float(struct json_reader *r, float *out)
     return true;
 }
 
+/* As many as are short and whole: rows of a few need no kernel. */
+static size_t more_wholes(struct json_reader *r, float *out, size_t room)
+{
+    size_t count = 0;
+    while (count < room) {
+        uint32_t whole;
+        const char *p = after_blanks(r->at, r->end);
+        if (p == r->end || *p != ',')
+            break;
+        p = after_blanks(p + 1, r->end);
+        if (!number_whole_read(&p, r->end, &whole))
+            break;
+        out[count++] = (float)whole;
+        r->at = p;
+    }
+    return count;
+}
+
+static bool another_follows(const struct json_reader *r)
+{
+    const char *p = after_blanks(r->at, r->end);
+    return p < r->end && *p == ',';
+}
+
 size_t json_reader_more_floats(struct json_reader *r, float *out, size_t room)
 {
+    size_t count = more_wholes(r, out, room);
+    if (count == room || !another_follows(r))
+        return count;
+
     const struct number_kernels *kernels = number_kernels_choice(0);
-    size_t count = 0;
     while (count < room) {
         count += kernels->read(r->begin, &r->at, r->end, out + count, room - count);
         if (count == room || !one_more_float(r, &out[count]))
@@ -418,9 +455,4 @@ bool json_check(const char *text, size_t length, struct arena *arena, struct err
     struct json_reader r;
     json_reader_init(&r, text, length, arena);
     return json_reader_skip(&r, e) && json_reader_finish(&r, e);
-}
-
-bool json_text_is(struct json_text text, const char *word)
-{
-    return text.length == strlen(word) && memcmp(text.bytes, word, text.length) == 0;
 }

@@ -1,5 +1,6 @@
 #include "codec/json_string.h"
 
+#include <endian.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -7,15 +8,14 @@
 
 enum { STRIDE = 64 };
 
-/* Do the eight bytes hold no quote, no backslash, no control and nothing beyond
- * ASCII? A byte minus n borrows into its high bit when it is below n. */
-static inline bool are_plain(uint64_t bytes)
+/* The high bit of every byte, of eight, that is a quote, a backslash, a control or
+ * beyond ASCII; bytes behind the first of them (the lowest) may be wrong. A byte minus
+ * n borrows into its high bit when it is below n. */
+static inline uint64_t special(uint64_t bytes)
 {
     const uint64_t ones = 0x0101010101010101, high = 0x8080808080808080;
     const uint64_t quote = bytes ^ (ones * '"'), slash = bytes ^ (ones * '\\');
-    const uint64_t special =
-        bytes | (bytes - ones * 0x20) | (quote - ones) | (slash - ones);
-    return (special & high) == 0;
+    return (bytes | (bytes - ones * 0x20) | (quote - ones) | (slash - ones)) & high;
 }
 
 typedef int8_t sixteen __attribute__((vector_size(16)));
@@ -115,10 +115,13 @@ static enum json_string_status check(const char **at, const char *end, bool *esc
     while (end - p >= STRIDE && are_all_plain(p)) /* long ones are base64 */
         p += STRIDE;
     for (;;) {
-        for (uint64_t bytes; end - p >= 8; p += 8) {
+        for (uint64_t bytes, found; end - p >= 8; p += 8) {
             memcpy(&bytes, p, sizeof bytes);
-            if (!are_plain(bytes))
+            found = special(le64toh(bytes));
+            if (found != 0) {
+                p += __builtin_ctzll(found) / 8;
                 break;
+            }
         }
         *at = p;
         if (p == end)

@@ -5,6 +5,7 @@
 
 #include "codec/number.h"
 #include "codec/number_powers.h"
+#include "codec/number_whole.h"
 
 enum {
     DIGITS = 19,              /* as many decimal digits always fit in 64 bits */
@@ -226,6 +227,12 @@ static inline bool round_decimal(const struct decimal *d, uint32_t *bits)
 
 enum number_status number_read_float(const char **at, const char *end, float *out)
 {
+    uint32_t whole;
+    if (number_whole_read(at, end, &whole)) {
+        *out = (float)whole;
+        return NUMBER_OK;
+    }
+
     const char *token = *at;
     struct decimal d;
     enum number_status status = scan(at, end, &d);
@@ -254,6 +261,12 @@ enum number_status number_read_float(const char **at, const char *end, float *ou
 
 enum number_status number_read_double(const char **at, const char *end, double *out)
 {
+    uint32_t whole;
+    if (number_whole_read(at, end, &whole)) {
+        *out = whole;
+        return NUMBER_OK;
+    }
+
     const char *token = *at;
     struct decimal d;
     enum number_status status = scan(at, end, &d);

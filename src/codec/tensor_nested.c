@@ -79,18 +79,23 @@ static bool read_leaf(struct scan *s, const struct field *at, struct error *e)
     return read_float(s, at, e);
 }
 
-/* The numbers behind a number, at most `most` and as many as there is room for:
- * where most of the time is spent. */
-static size_t read_run(struct scan *s, size_t most)
+/* The numbers behind `count` numbers of a row, up to `most` of them all and as many as
+ * there is room for: where most of the time is spent. Returns how many there are now.
+ */
+static size_t read_run(struct scan *s, size_t count, size_t most)
 {
     struct tensor_pool *p = s->pool;
     if (p->leaf == LEAF_BOOLEAN)
-        return 0;
+        return count;
 
-    size_t room = (p->capacity - p->used) / sizeof(float);
+    size_t room = (p->capacity - p->used) / sizeof(float), had = count;
+    size_t last = room < most - count ? count + room : most;
     float *out = (float *)(void *)(p->data + p->used); /* `used` is a multiple of 4 */
-    size_t count = json_reader_more_floats(s->r, out, room < most ? room : most);
-    p->used += count * sizeof(float);
+    if (count == 0 && (last == 0 || !json_reader_first_float(s->r, out)))
+        return 0;
+    count += count == 0;
+    count += json_reader_more_floats(s->r, out + (count - had), last - count);
+    p->used += (count - had) * sizeof(float);
     return count;
 }
 
@@ -162,6 +167,8 @@ static bool read_array(struct scan *s, const struct field *at, size_t level,
     bool found;
     if (!json_reader_array(s->r, at, e))
         return false;
+    if (level + 1 == l->rank)
+        count = read_run(s, 0, tensor_layout_limit(l, level)->most);
     for (;;) {
         if (!json_reader_element(s->r, &count, &found, e))
             return false;
@@ -179,7 +186,7 @@ static bool read_array(struct scan *s, const struct field *at, size_t level,
         } else {
             if (!read_leaf(s, item, e))
                 return false;
-            count += read_run(s, tensor_layout_limit(l, level)->most - count);
+            count = read_run(s, count, tensor_layout_limit(l, level)->most);
         }
     }
 }

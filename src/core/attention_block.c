@@ -2,11 +2,6 @@
 
 #include <string.h>
 
-size_t block_count(const struct attention *a)
-{
-    return (a->T + BLOCK_ROWS - 1) / BLOCK_ROWS;
-}
-
 bool block_shows_hidden(const struct attention *a)
 {
     return (a->map_stage == MAP_STAGE_SCORES || a->map_stage == MAP_STAGE_CAPPED) &&
@@ -14,7 +9,7 @@ bool block_shows_hidden(const struct attention *a)
 }
 
 /* Columns of a block at most; a window on both sides needs few. */
-static size_t most_columns(const struct attention *a)
+static size_t most_columns(const struct attention *a, size_t rows)
 {
     const struct window_view *w = &a->window;
     bool ends = w->right_given || a->causal;
@@ -22,13 +17,41 @@ static size_t most_columns(const struct attention *a)
         return vector_padded(a->S);
     size_t left = size_least(w->left, a->S);
     size_t right = a->causal ? 0 : size_least(w->right, a->S);
-    return size_least(vector_padded(a->S), vector_padded(left + right + BLOCK_ROWS +
-                                                         (size_t)2 * VECTOR_PAD));
+    return size_least(vector_padded(a->S),
+                      vector_padded(left + right + rows + (size_t)2 * VECTOR_PAD));
 }
 
-static size_t score_stride(const struct attention *a)
+static size_t score_stride(const struct attention *a, size_t rows)
 {
-    return most_columns(a) + VECTOR_PAD;
+    return most_columns(a, rows) + VECTOR_PAD;
+}
+
+/* Of scores, queries and outputs. */
+static size_t row_bytes(const struct attention *a, size_t rows)
+{
+    return (score_stride(a, rows) + vector_padded(a->dk) + vector_padded(a->dv)) *
+           sizeof(float);
+}
+
+size_t block_rows(const struct attention *a)
+{
+    const size_t few = (size_t)2 * TILE_ROWS, parts = 16;
+    if (!a->near_bytes || a->pattern || a->statistics || a->received)
+        return BLOCK_ROWS;
+    size_t most = size_least(size_most(BLOCK_ROWS, a->T / parts), BLOCK_MOST_ROWS);
+    size_t fit = a->near_bytes / 2 / row_bytes(a, BLOCK_MOST_ROWS);
+    return size_most(few, size_least(most, fit)) / TILE_ROWS * TILE_ROWS;
+}
+
+size_t block_count(const struct attention *a)
+{
+    size_t rows = block_rows(a);
+    return (a->T + rows - 1) / rows;
+}
+
+size_t block_parts(const struct attention *a)
+{
+    return (a->T + BLOCK_ROWS - 1) / BLOCK_ROWS;
 }
 
 static size_t rank_count(const struct attention *a)
@@ -49,8 +72,8 @@ static size_t most_spans(const struct attention *a)
 
 size_t block_scratch_bytes(const struct attention *a)
 {
-    size_t row = score_stride(a) + vector_padded(a->dk) + vector_padded(a->dv);
-    return (BLOCK_ROWS * row + vector_padded(a->S)) * sizeof(float) +
+    size_t rows = block_rows(a);
+    return rows * row_bytes(a, rows) + vector_padded(a->S) * sizeof(float) +
            rank_count(a) * sizeof(uint64_t) + most_spans(a) * sizeof(struct key_span) +
            mark_count(a);
 }
@@ -58,11 +81,12 @@ size_t block_scratch_bytes(const struct attention *a)
 static void divide_scratch(struct block *b, void *scratch)
 {
     const struct attention *a = b->a;
-    b->stride = score_stride(a);
+    size_t rows = block_rows(a);
+    b->stride = score_stride(a, rows);
     b->scores = scratch;
-    b->query = b->scores + BLOCK_ROWS * b->stride;
-    b->out = b->query + BLOCK_ROWS * vector_padded(a->dk);
-    b->line = b->out + BLOCK_ROWS * vector_padded(a->dv);
+    b->query_copy = b->scores + rows * b->stride;
+    b->out = b->query_copy + rows * vector_padded(a->dk);
+    b->line = b->out + rows * vector_padded(a->dv);
     void *rest = b->line + vector_padded(a->S);
     b->ranks = rest;
     rest = b->ranks + rank_count(a);
@@ -210,13 +234,14 @@ static struct bounds columns(const struct block *b, struct bounds keys)
 void block_begin(struct block *b, const struct attention *a, size_t index,
                  void *scratch)
 {
-    struct bounds keys[BLOCK_ROWS] = {pattern_keys(a, index * BLOCK_ROWS)};
+    size_t rows = block_rows(a);
+    struct bounds keys[BLOCK_MOST_ROWS] = {pattern_keys(a, index * rows)};
     bool alike = !a->causal && !a->window.left_given && !a->window.right_given &&
                  !a->pattern; /* all rows see the same keys */
     b->a = a;
     b->vector = vector_kernels_choice(0);
-    b->first = index * BLOCK_ROWS;
-    b->rows = size_least(BLOCK_ROWS, a->T - b->first);
+    b->first = index * rows;
+    b->rows = size_least(rows, a->T - b->first);
     b->groups = (b->rows + TILE_ROWS - 1) / TILE_ROWS;
     b->figures = a->entropy || a->statistics || a->received;
     b->plain = is_plain(b);

@@ -77,7 +77,7 @@ void block_draw(const struct block *b, size_t h, size_t i, float factor, float h
 /* The part of a head's sums that this block writes. */
 static size_t part(const struct block *b, size_t h)
 {
-    return h * block_count(b->a) + b->first / BLOCK_ROWS;
+    return h * block_parts(b->a) + b->first / BLOCK_ROWS;
 }
 
 void block_begin_figures(const struct block *b, size_t h)

@@ -1,11 +1,11 @@
-/* softmax(Q K^T) V in tiles of BLOCK_ROWS query rows of one head.
+/* softmax(Q K^T) V in tiles of some query rows of one head.
  *
- * A tile computes all scores of its rows, at most BLOCK_ROWS x S numbers, which stay
- * in the second-level cache; there they become weights, and are then multiplied with
- * the values. So the softmax is exact, without the rescaling of a stream, and a map
- * costs one more write. Keys and values are packed once a key head into panels of
- * TILE_WIDTH columns, so that both products are the same loop: rows times panel. Keys
- * that no row of a block may see are no columns of its scores and cost nothing. */
+ * A tile computes all scores of its rows, which are as few as the second-level cache
+ * keeps; there they become weights, and are then multiplied with the values. So the
+ * softmax is exact, without the rescaling of a stream, and a map costs one more write.
+ * Keys and values are packed once a key head into panels of TILE_WIDTH columns, so that
+ * both products are the same loop: rows times panel. Keys that no row of a block may
+ * see are no columns of its scores and cost nothing. */
 #include <float.h>
 #include <math.h>
 #include <string.h>
@@ -21,8 +21,6 @@
  * of a panel is still near when the next one does. */
 enum { DEPTH = 256 };
 
-enum { LONG_ROW = 512 };
-
 /* A scale so small that products far beyond float32's range would be in range with it
  * is applied to the queries; the usual ones cost nothing where the product is stored.
  */
@@ -36,17 +34,26 @@ static float late_scale(const struct attention *a)
     return fabsf(a->scale) < 0x1p-12f ? 1.0f : a->scale;
 }
 
-static void copy_query(const struct block *b, size_t h)
+/* The block's queries as they are, or a copy where they are scaled or the last group
+ * has fewer rows than a register tile reads. */
+static void take_query(struct block *b, size_t h)
 {
     const struct attention *a = b->a;
-    const float *q =
+    size_t rows = b->groups * TILE_ROWS, stride = vector_padded(a->dk);
+    b->query =
         a->query.data + h * a->query.head_stride + b->first * a->query.row_stride;
-    size_t stride = vector_padded(a->dk), count = b->rows * stride;
-    b->vector->pack_rows(b->query, stride, q, a->query.row_stride, b->rows, a->dk);
-    memset(b->query + count, 0,
-           (b->groups * TILE_ROWS * stride - count) * sizeof(float));
+    b->query_stride = a->query.row_stride;
+    if (rows == b->rows && early_scale(a) == 1.0f)
+        return;
+    b->vector->pack_rows(b->query_copy, stride, b->query, b->query_stride, b->rows,
+                         a->dk);
+    memset(b->query_copy + b->rows * stride, 0,
+           (rows - b->rows) * stride * sizeof(float));
     if (early_scale(a) != 1.0f)
-        b->vector->scale(b->query, b->query, count, early_scale(a));
+        b->vector->scale(b->query_copy, b->query_copy, b->rows * stride,
+                         early_scale(a));
+    b->query = b->query_copy;
+    b->query_stride = stride;
 }
 
 /* What follows this part of a panel in memory is needed next; each group of rows
@@ -63,7 +70,7 @@ static void multiply_panel(const struct block *b, const struct key_span *s,
 {
     const struct attention *a = b->a;
     size_t panel = keys.from / TILE_WIDTH * TILE_WIDTH;
-    struct tile_product p = {.a_stride = vector_padded(a->dk),
+    struct tile_product p = {.a_stride = b->query_stride,
                              .b_stride = attention_panel_width(a->S, panel),
                              .depth = size_least(DEPTH, a->dk - c),
                              .factor = late_scale(a),
@@ -124,16 +131,20 @@ static void add_values(const struct block *b, const struct key_span *s,
     }
 }
 
-/* out = weights V, not yet divided by the sums of the weights. */
+/* out = weights V, not yet divided by the sums of the weights. Parts end at multiples
+ * of DEPTH, wherever the block's keys begin: the sum of a row depends on its group
+ * alone. */
 static void multiply_values(const struct block *b, size_t h, const float *packed)
 {
     const struct attention *a = b->a;
     for (size_t column = 0; column < a->dv; column += TILE_WIDTH) {
         const float *panel = attention_panel_values(a, packed, h, column);
         for (const struct key_span *s = b->spans; s < b->spans + b->span_count; s++)
-            for (size_t key = s->key, end = s->key + s->width; key < end; key += DEPTH)
-                add_values(b, s, (struct bounds){key, size_least(key + DEPTH, end)},
-                           column, panel);
+            for (size_t key = s->key, end = s->key + s->width, next; key < end;
+                 key = next) {
+                next = size_least((key / DEPTH + 1) * DEPTH, end);
+                add_values(b, s, (struct bounds){key, next}, column, panel);
+            }
     }
 }
 
@@ -175,18 +186,14 @@ static bool softmax_rows(struct block *b, size_t h, struct bounds rows)
     return true;
 }
 
-/* Short rows group by group, so that their last steps overlap; a long one alone, while
- * it is in the first-level cache. */
+/* Rows group by group, so that their last steps overlap. */
 static bool softmax(struct block *b, size_t h)
 {
     block_begin_figures(b, h);
     for (size_t g = 0; g < b->groups; g++) {
-        struct bounds c = b->group_columns[g];
-        size_t step = c.to - c.from > LONG_ROW ? 1 : TILE_ROWS;
         size_t end = size_least((g + 1) * TILE_ROWS, b->rows);
-        for (size_t i = g * TILE_ROWS; i < end; i += step)
-            if (!softmax_rows(b, h, (struct bounds){i, size_least(i + step, end)}))
-                return false;
+        if (!softmax_rows(b, h, (struct bounds){g * TILE_ROWS, end}))
+            return false;
     }
     return true;
 }
@@ -216,7 +223,7 @@ static int shrink_for(const struct attention *a, const float *packed, size_t h)
 static bool run_head(struct block *b, size_t h, const float *packed)
 {
     b->shrink = shrink_for(b->a, packed, h);
-    copy_query(b, h);
+    take_query(b, h);
     if (block_wants_map(b->a, h, MAP_STAGE_SCORES) ||
         block_wants_map(b->a, h, MAP_STAGE_CAPPED))
         if (!draw_hidden(b, h, packed))
@@ -254,7 +261,7 @@ const struct attention_kernel attention_tiled = {
     .packs = attention_panels_packs,
     .pack = attention_panels_pack,
     .tiles = tiles,
-    .row_parts = block_count,
+    .row_parts = block_parts,
     .scratch_bytes = block_scratch_bytes,
     .run = run,
 };

@@ -189,7 +189,8 @@ struct multi_head *multi_head_plan_with(const struct attention_kernel *kernel,
                               .shape = &shape,
                               .kernel = kernel,
                               .plan = plan,
-                              .arena = arena};
+                              .arena = arena,
+                              .near_bytes = limits->near_bytes};
     return plan_shared(&planner, e) && plan_sequences(&planner, e) ? plan : NULL;
 }
 

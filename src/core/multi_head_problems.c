@@ -50,6 +50,7 @@ static void describe(const struct planner *p, size_t b, struct sequence_plan *s)
                                        .on_scores = in->dropout.on_scores,
                                        .seed = in->dropout.seed,
                                        .batch = b};
+    a->near_bytes = p->near_bytes;
 }
 
 /* Room for the attention's output and for what wo makes of it. */

@@ -38,28 +38,23 @@ static size_t all_rows(const struct projection *p)
     return p->count ? p->rows[p->count - 1].until : 0;
 }
 
-/* How a projection is divided into blocks. */
-struct cut {
-    size_t rows, panels; /* of a block, the last ones may be smaller */
-    size_t across;       /* blocks beside one another: the same rows */
-};
-
 static double panel_flops(const struct projection *p, size_t rows)
 {
     return 2.0 * (double)rows * (double)p->in * TILE_WIDTH;
 }
 
-static struct cut cut_of(const struct projection *p)
+static struct projection_cut cut_of(const struct projection *p)
 {
     if (!p->w)
-        return (struct cut){.rows = SPLIT_ROWS, .panels = 1, .across = 1};
+        return (struct projection_cut){.rows = SPLIT_ROWS, .panels = 1, .across = 1};
 
     size_t most = MOST_ROWS, panels = divided_up(columns(p), TILE_WIDTH);
     while (most > TILE_ROWS && panel_flops(p, most) > MOST_FLOPS)
         most /= 2; /* a multiple of TILE_ROWS, as MOST_ROWS is 6 2^6 */
     size_t rows = all_rows(p), blocks = divided_up(rows, most);
     size_t each = blocks ? divided_up(rows, blocks) : 1;
-    struct cut cut = {.rows = divided_up(each, TILE_ROWS) * TILE_ROWS, .panels = 1};
+    struct projection_cut cut = {.rows = divided_up(each, TILE_ROWS) * TILE_ROWS,
+                                 .panels = 1};
     double flops = panel_flops(p, cut.rows);
     if (flops < LEAST_FLOPS)
         cut.panels = least(panels, (size_t)(LEAST_FLOPS / flops) + 1);
@@ -72,14 +67,13 @@ void projection_add(struct projection *p, size_t count, const float *x, float *o
 {
     size_t until = all_rows(p) + count;
     p->rows[p->count++] = (struct projection_rows){count, x, out, until};
+    p->cut = cut_of(p);
+    p->cut.blocks = divided_up(until, p->cut.rows) * p->cut.across;
 }
 
 size_t projection_blocks(const struct projection *p)
 {
-    if (!p->count)
-        return 0;
-    const struct cut cut = cut_of(p);
-    return divided_up(all_rows(p), cut.rows) * cut.across;
+    return p->count ? p->cut.blocks : 0;
 }
 
 double projection_flops(const struct projection *p)
@@ -115,7 +109,7 @@ size_t projection_scratch_bytes(const struct projection *p)
 {
     if (!p->count || !p->w)
         return 0;
-    size_t rows = p->in > DEPTH ? cut_of(p).rows : TILE_ROWS;
+    size_t rows = p->in > DEPTH ? p->cut.rows : TILE_ROWS;
     return (widest(p) * (deepest(p) + rows) + TILE_ROWS * deepest(p)) * sizeof(float);
 }
 
@@ -257,7 +251,7 @@ static bool copy_rows(struct work *w)
 
 bool projection_run(const struct projection *p, size_t block, void *scratch)
 {
-    const struct cut cut = cut_of(p);
+    const struct projection_cut cut = p->cut;
     size_t first = block / cut.across * cut.rows,
            panel = block % cut.across * cut.panels;
     struct work w = {.p = p,

@@ -10,8 +10,6 @@ INLINE int32_t largest_integer(int_lanes x)
     return largest;
 }
 
-enum { AHEAD = 6 }; /* rows, which are too far apart to be foreseen by the machine */
-
 /* Magnitudes are compared as integers, which order them alike, a NaN last. */
 TARGET static float pack_rows(float *to, size_t to_stride, const float *from,
                               size_t from_stride, size_t rows, size_t columns)
@@ -23,7 +21,6 @@ TARGET static float pack_rows(float *to, size_t to_stride, const float *from,
         size_t c = 0;
         for (; c < whole; c += LANES) {
             lanes x = load(from + c);
-            __builtin_prefetch(from + AHEAD * from_stride + c);
             largest = LARGER_INTEGERS((int_lanes)x & magnitude, largest);
             store(to + c, x);
         }

@@ -105,11 +105,11 @@ static void fill(const struct exchange *x, int64_t now, struct request_record *r
     memcpy(record->trace_id, r->trace_id, sizeof record->trace_id);
 }
 
-void account_for(struct exchange *x, enum MHD_RequestTerminationCode why)
+void account_for(struct exchange *x, int64_t now, enum MHD_RequestTerminationCode why)
 {
     settle_status(x);
     struct request_record record;
-    fill(x, clock_now_ns(), &record);
+    fill(x, now, &record);
     count(x, &record, why);
     request_log_add(exchange_site(x)->request_log, &record);
     write_line(&record);

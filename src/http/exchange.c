@@ -13,10 +13,9 @@
 #include "http/watch.h"
 #include "service/clock.h"
 
-static void set_deadline(struct exchange *x, uint64_t timeout_ms)
+static void set_deadline(struct exchange *x, int64_t now, uint64_t timeout_ms)
 {
-    atomic_store_explicit(&x->deadline_ns,
-                          clock_now_ns() + (int64_t)timeout_ms * NS_PER_MS,
+    atomic_store_explicit(&x->deadline_ns, now + (int64_t)timeout_ms * NS_PER_MS,
                           memory_order_relaxed);
 }
 
@@ -59,7 +58,7 @@ static struct exchange *open_exchange(const struct front *front,
     x->connection = connection;
     x->fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)
                 ->connect_fd;
-    set_deadline(x, exchange_site(x)->settings->header_timeout);
+    set_deadline(x, clock_now_ns(), exchange_site(x)->settings->header_timeout);
     atomic_init(&x->phase, PHASE_IDLE);
     atomic_init(&x->holders, 1);
     watch_add(front->watch, x);
@@ -125,7 +124,7 @@ void *exchange_begin(void *front, const char *target, struct MHD_Connection *con
     else if (r->refusal.code == ERROR_TOO_LARGE)
         r->refusal_status = MHD_HTTP_URI_TOO_LONG;
 
-    set_deadline(x, exchange_site(x)->settings->header_timeout);
+    set_deadline(x, r->call.received_ns, exchange_site(x)->settings->header_timeout);
     if (!exchange_enter(x, PHASE_IDLE, PHASE_HEAD))
         r->must_close = true; /* cut; the next step sees it, too */
     return x;
@@ -178,6 +177,7 @@ static bool make_room(struct exchange *x, uint64_t body_length)
 
     enum { UNKNOWN_LENGTH = 16 * 1024, FIRST_ROOM = 256 * 1024 };
     arena_init(&r->call.arena, site->memory.limit, &site->memory);
+    r->call.arena.spare = &site->spares[(size_t)x->fd % SITE_SPARES].blocks;
     size_t length =
         r->body_kind == BODY_OF_LENGTH ? (size_t)body_length : UNKNOWN_LENGTH;
     size_t limit = site->memory.limit, spent = atomic_load(&site->memory.spent);
@@ -198,7 +198,7 @@ static enum MHD_Result take_head(struct exchange *x, const char *method,
     MHD_get_connection_values_n(x->connection, MHD_HEADER_KIND, add_field, &r->head);
     identify(r);
 
-    set_deadline(x, exchange_site(x)->settings->body_timeout);
+    set_deadline(x, clock_now_ns(), exchange_site(x)->settings->body_timeout);
     if (!exchange_enter(x, PHASE_HEAD, PHASE_BODY))
         return MHD_NO;
 
@@ -306,14 +306,15 @@ void exchange_end(void *front, struct MHD_Connection *connection, void **context
     /* The pool may still write for a client that has left; then the connection is over,
      * and the arena goes with the exchange. */
     bool written_for = stream_end(x);
-    account_for(x, why);
+    int64_t now = clock_now_ns();
+    account_for(x, now, why);
     x->requests++;
     if (!written_for)
         arena_free(&x->request.call.arena);
     atomic_fetch_sub_explicit(&exchange_site(x)->in_flight, 1, memory_order_relaxed);
 
     /* An exchange that was cut stays so: its connection is about to be closed. */
-    set_deadline(x, exchange_site(x)->settings->idle_timeout);
+    set_deadline(x, now, exchange_site(x)->settings->idle_timeout);
     int phase = atomic_load(&x->phase);
     while (phase != PHASE_CUT &&
            !atomic_compare_exchange_weak(&x->phase, &phase, PHASE_IDLE)) {

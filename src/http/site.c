@@ -22,7 +22,8 @@ static void decide(struct settings *s, const struct machine *machine)
         s->memory_limit = machine->memory / 4;
 }
 
-static struct attention_limits limits_of(const struct settings *s)
+static struct attention_limits limits_of(const struct settings *s,
+                                         const struct machine *machine)
 {
     return (struct attention_limits){
         .max_batch = s->max_batch,
@@ -31,6 +32,7 @@ static struct attention_limits limits_of(const struct settings *s)
         .max_heads = s->max_heads,
         .max_map_numbers = s->max_map_numbers,
         .answer_limit = s->answer_limit,
+        .near_bytes = machine->near_bytes,
     };
 }
 
@@ -39,7 +41,7 @@ static struct info info_of(const struct settings *s, const struct machine *machi
     return (struct info){
         .version = ATTENTIOND_VERSION,
         .simd = vector_kernels_choice(0)->name,
-        .attention = limits_of(s),
+        .attention = limits_of(s, machine),
         .header_limit = s->header_limit,
         .body_limit = s->body_limit,
         .connection_limit = s->connection_limit,
@@ -121,4 +123,6 @@ void site_close(struct site *site)
     if (site->request_log)
         request_log_delete(site->request_log);
     metrics_delete(site->metrics);
+    for (size_t i = 0; i < SITE_SPARES; i++)
+        arena_spare_free(&site->spares[i].blocks);
 }

@@ -114,7 +114,7 @@ describe('SIGTERM under load', () => {
   });
 
   test('what does not finish in drain_timeout is answered 503', async () => {
-    const service = await start(['--workers', '1', '--drain-timeout', '50ms']);
+    const service = await start(['--workers', '1', '--drain-timeout', '50ms', '--queue-wait', '1min']);
     const waiting = [attention(service, heavy), attention(service, heavy), attention(service, heavy)];
     await until('all are there', async () => {
       const { text } = await get(service, '/metrics'); // which is in flight itself

@@ -1,9 +1,8 @@
 // Large answers are sent while they are written.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import http from 'node:http';
 import { after, before, test } from 'node:test';
-import { attention, compute, get } from './support/client.js';
+import { compute, get, postAndWait, readOn, request } from './support/client.js';
 import { generator } from './support/numbers.js';
 import { checkEnd, sanitized, sleep, start, until } from './support/service.js';
 
@@ -14,34 +13,6 @@ const body = { sequences: sequence, id: 'large' };
 let service;
 before(async () => (service = await start(['--workers', '2'])));
 after(() => service.stop());
-
-// Posts, and calls `head` with the response before anything of its body was read.
-function post(to, sent) {
-  return new Promise((resolve, reject) => {
-    const message = http.request(
-      {
-        host: '127.0.0.1',
-        port: to.port,
-        agent: false,
-        method: 'POST',
-        path: '/v1/attention',
-        headers: { 'Content-Type': 'application/json' },
-      },
-      resolve,
-    );
-    message.on('error', reject);
-    message.end(JSON.stringify(sent));
-  });
-}
-
-async function read(response, pauseMs = 0) {
-  const chunks = [];
-  for await (const chunk of response) {
-    chunks.push(chunk);
-    if (pauseMs && chunks.length % 64 === 0) await sleep(pauseMs);
-  }
-  return Buffer.concat(chunks).toString('utf8');
-}
 
 const series = async (name) => {
   const { text } = await get(service, '/metrics');
@@ -70,23 +41,15 @@ test('a small one has a length', async () => {
 });
 
 test('HTTP/1.0 gets it until the connection closes', async () => {
-  const { status, headers, json } = await attention(service, body, { 'X-Request-Id': 'old' });
-  assert.equal(status, 200);
-  const { spawnSync } = await import('node:child_process');
-  const { stdout } = spawnSync('curl', ['-s', '--http1.0', '-i', '--json', '@-', `${service.url}/v1/attention`], {
-    input: JSON.stringify(body),
-    maxBuffer: 64 << 20,
-  });
-  const end = stdout.indexOf('\r\n\r\n');
-  assert.doesNotMatch(stdout.subarray(0, end).toString(), /Transfer-Encoding/i);
-  assert.deepEqual(JSON.parse(stdout.subarray(end + 4)).attention_maps, json.attention_maps);
-  assert.equal(headers['x-request-id'], 'old');
+  const chunked = await compute(service, body);
+  const closed = await request(service, 'POST', '/v1/attention', { body, args: ['--http1.0'] });
+  assert.equal(closed.headers['transfer-encoding'], undefined);
+  assert.deepEqual(closed.json.attention_maps, chunked.json.attention_maps);
 });
 
 test('it is counted as it was sent', async () => {
   const before = await series('attentiond_response_body_bytes_sum');
-  const text = await read(await post(service, body));
-  assert.ok(JSON.parse(text).timing);
+  const { text } = await readOn(await postAndWait(service, body));
   const { json } = await get(service, '/metrics/requests?limit=5');
   const record = json.requests.find((one) => one.route === '/v1/attention');
   assert.equal(record.response_bytes, text.length);
@@ -95,20 +58,20 @@ test('it is counted as it was sent', async () => {
 });
 
 test('a slow reader keeps no worker, and gets all of it', async () => {
-  const slow = await post(service, body);
+  const slow = await postAndWait(service, body);
   slow.pause();
   await sleep(200);
   for (let i = 0; i < 20; i++) await compute(service, { sequences: r.tensor(20, 4) });
   assert.equal(await series('attentiond_workers_busy'), 0);
-  const { attention_maps: maps } = JSON.parse(await read(slow, 5));
-  assert.equal(maps[0].length, 1000);
+  const { json } = await readOn(slow, 5);
+  assert.equal(json.attention_maps[0].length, 1000);
 });
 
 test('a client that leaves in the middle is counted once, and the service goes on', async () => {
   const before = await series('attentiond_cancelled_total{stage="send"}');
   const leavers = 8;
   for (let i = 0; i < leavers; i++) {
-    const response = await post(service, body);
+    const response = await postAndWait(service, body);
     response.once('data', () => response.destroy());
     response.on('error', () => {});
     await new Promise((resolve) => response.on('close', resolve));
@@ -122,12 +85,12 @@ test('a client that leaves in the middle is counted once, and the service goes o
 
 test('a stop in the middle sends the rest', async () => {
   const stopping = await start(['--workers', '2']);
-  const responses = await Promise.all([0, 1, 2].map(() => post(stopping, body)));
+  const responses = await Promise.all([0, 1, 2].map(() => postAndWait(stopping, body)));
   responses.forEach((response) => response.pause());
   stopping.signal('SIGTERM');
   await sleep(300);
-  for (const text of await Promise.all(responses.map((response) => read(response))))
-    assert.equal(JSON.parse(text).attention_maps[0].length, 1000);
+  for (const { json } of await Promise.all(responses.map((response) => readOn(response))))
+    assert.equal(json.attention_maps[0].length, 1000);
   await stopping.ended;
   checkEnd(stopping);
 });

@@ -57,6 +57,56 @@ START_TEST(arenas_share_a_budget_and_give_it_back)
 }
 END_TEST
 
+START_TEST(a_spare_block_goes_from_one_arena_to_the_next)
+{
+    struct memory_budget budget = {.limit = 1 << 20};
+    struct arena_spare spare = {NULL};
+    struct error e = {0};
+    struct arena a, b;
+    for (int i = 0; i < 3; i++) {
+        arena_init(&a, 1 << 20, &budget);
+        arena_init(&b, 1 << 20, &budget);
+        a.spare = b.spare = &spare;
+        unsigned char *one = arena_alloc(&a, 1000, 1, &e);
+        unsigned char *other = arena_alloc(&b, 1000, 1, &e);
+        ck_assert(one && other);
+        memset(one, 1, 1000);
+        memset(other, 2, 1000);
+        ck_assert_uint_eq(one[999], 1); /* never the same block at once */
+        ck_assert_ptr_nonnull(arena_alloc(&a, 500000, 1, &e)); /* too large to keep */
+
+        arena_free(&a);
+        arena_free(&b);
+        ck_assert_uint_eq(budget.spent, 0);
+    }
+    arena_spare_free(&spare);
+    ck_assert_ptr_null(spare.block);
+    arena_spare_free(&spare);
+}
+END_TEST
+
+START_TEST(a_spare_block_needs_its_budget_like_any_other)
+{
+    struct memory_budget budget = {.limit = 100000};
+    struct arena_spare spare = {NULL};
+    struct error e = {0};
+    struct arena a, b;
+    arena_init(&a, 1 << 20, &budget);
+    a.spare = &spare;
+    ck_assert_ptr_nonnull(arena_alloc(&a, 1, 1, &e));
+    arena_free(&a);
+
+    arena_init(&b, 1 << 20, &budget);
+    ck_assert_ptr_nonnull(arena_alloc(&b, 90000, 1, &e));
+    ck_assert_ptr_null(arena_alloc(&a, 1, 1, &e));
+    ck_assert_int_eq(e.code, ERROR_OUT_OF_MEMORY);
+    arena_free(&b);
+    ck_assert_ptr_nonnull(arena_alloc(&a, 1, 1, &e));
+    arena_free(&a);
+    arena_spare_free(&spare);
+}
+END_TEST
+
 START_TEST(the_end_of_the_newest_room_can_be_given_back)
 {
     struct arena a;
@@ -77,4 +127,6 @@ END_TEST
 TEST_PROGRAM("arena", rooms_are_aligned_and_apart,
              a_spent_limit_is_refused_even_when_the_product_wraps,
              arenas_share_a_budget_and_give_it_back,
+             a_spare_block_goes_from_one_arena_to_the_next,
+             a_spare_block_needs_its_budget_like_any_other,
              the_end_of_the_newest_room_can_be_given_back)

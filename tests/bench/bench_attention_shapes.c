@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/attention.h"
 
@@ -14,6 +15,7 @@ struct options {
     size_t threads;
     const char *kinds;
     double seconds; /* of one line */
+    size_t near_bytes;
 };
 
 struct problem {
@@ -146,6 +148,7 @@ static bool measure_shape(const struct options *o, const char *shape)
                               .dv = d,
                               .scale = 0.125f,
                               .key_length = T,
+                              .near_bytes = o->near_bytes,
                               .query = {q, d, H * d},
                               .key = {k, d, H * d},
                               .value = {v, d, H * d},
@@ -165,7 +168,9 @@ static bool measure_shape(const struct options *o, const char *shape)
 
 int bench_attention_shapes(int count, char **arguments)
 {
-    struct options o = {1, "full,causal,map", 0.3};
+    long near_bytes = sysconf(_SC_LEVEL2_CACHE_SIZE);
+    struct options o = {1, "full,causal,map", 0.3,
+                        near_bytes > 0 ? (size_t)near_bytes : 0};
     for (int n = 0; n < count; n++) {
         const char *next = n + 1 < count ? arguments[n + 1] : "";
         if (strcmp(arguments[n], "--threads") == 0)
@@ -174,6 +179,8 @@ int bench_attention_shapes(int count, char **arguments)
             o.kinds = next, n++;
         else if (strcmp(arguments[n], "--seconds") == 0)
             o.seconds = strtod(next, NULL), n++;
+        else if (strcmp(arguments[n], "--near") == 0)
+            o.near_bytes = strtoul(next, NULL, 10), n++;
         else if (strcmp(arguments[n], "--shapes") != 0 &&
                  (o.threads < 1 || o.threads > MOST_THREADS ||
                   !measure_shape(&o, arguments[n])))

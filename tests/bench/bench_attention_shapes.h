@@ -7,7 +7,8 @@
 #define TESTS_BENCH_ATTENTION_SHAPES_H
 
 /* Arguments of bench_attention: [--threads N] [--kinds full,causal,map,window]
- * [--seconds S, of one line] --shapes T,H,d ... The process's exit status. */
+ * [--seconds S, of one line] [--near BYTES, of cache for a thread] --shapes T,H,d ...
+ * The process's exit status. */
 int bench_attention_shapes(int count, char **arguments);
 
 double bench_seconds(void);

@@ -450,6 +450,29 @@ START_TEST(many_floats_stop_at_the_first_that_is_none)
 }
 END_TEST
 
+START_TEST(the_first_number_of_an_array_is_read_or_left)
+{
+    static const struct {
+        const char *text;
+        bool read;
+    } cases[] = {{"[ 7 ,8]", true}, {"[-0.5]", true}, {"[ ]", false}, {"[[1]]", false},
+                 {"[1e99]", false}, {"[01]", true},   {"[1", true},   {"[", false},
+                 {"[true]", false}, {"[,1]", false},  {"[-]", false}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct arena arena;
+        struct json_reader r;
+        struct error e = {0};
+        float x;
+        open_reader(&r, &arena, cases[i].text, 0);
+        ck_assert(json_reader_array(&r, NULL, &e));
+        ck_assert_msg(json_reader_first_float(&r, &x) == cases[i].read, "%s",
+                      cases[i].text);
+        if (!cases[i].read)
+            ck_assert_ptr_eq(r.at, cases[i].text + 1);
+    }
+}
+END_TEST
+
 START_TEST(with_little_memory_it_succeeds_or_says_so)
 {
     const char *text = "{\"\\u0061\":\"\\n\",\"\\u0062\":{\"\\u0063\":1}}";
@@ -572,5 +595,6 @@ TEST_PROGRAM(
     every_escape_is_what_it_means, a_long_string_is_looked_at_everywhere,
     names_with_the_same_hash_are_still_different, a_size_is_a_whole_number_from_zero,
     many_floats_stop_at_the_first_that_is_none,
+    the_first_number_of_an_array_is_read_or_left,
     with_little_memory_it_succeeds_or_says_so, the_json_test_suite_is_judged_as_it_says,
     mutated_documents_are_judged_as_by_jansson)

@@ -3,6 +3,7 @@
 
 #include "codec/number.h"
 #include "codec/number_powers.h"
+#include "codec/number_whole.h"
 #include "support/test.h"
 
 static uint32_t bits_of(float x)
@@ -114,6 +115,37 @@ START_TEST(what_is_no_number_is_refused_where_it_goes_wrong)
         ck_assert_msg(stopped == cases[i].stopped, "%s: stopped at %zu", cases[i].text,
                       stopped);
     }
+}
+END_TEST
+
+/* Short and whole is only what ends there; all else is read as if there was no such
+ * way, the same number and up to the same place. */
+START_TEST(a_short_whole_number_is_what_it_is_by_any_way)
+{
+    static const char *const tails[] = {",", "]", " ", "x", ".5,", "e1,", "E-1,", ".,"};
+    for (uint32_t n = 0; n < 300000000; n = n < 1200 ? n + 1 : n + n / 7)
+        for (size_t i = 0; i < sizeof tails / sizeof *tails; i++) {
+            char text[32];
+            int digits = snprintf(text, sizeof text, "%u", n);
+            strcpy(text + digits, tails[i]);
+            const char *at = text, *end = text + strlen(text), *skipped = text;
+            bool number = number_skip(&skipped, end) == NUMBER_OK;
+            float x = -1;
+            double d = -1;
+            ck_assert_int_eq(number_read_float(&at, end, &x) == NUMBER_OK, number);
+            ck_assert_ptr_eq(at, skipped);
+            at = text;
+            ck_assert_int_eq(number_read_double(&at, end, &d) == NUMBER_OK, number);
+            ck_assert_ptr_eq(at, skipped);
+            ck_assert(!number || (x == strtof(text, NULL) && d == strtod(text, NULL)));
+
+            uint32_t whole = 0;
+            at = text;
+            bool short_one = n < 10000000 && i < 4;
+            ck_assert_int_eq(number_whole_read(&at, end, &whole), short_one);
+            ck_assert_uint_eq(whole, short_one ? n : 0);
+            ck_assert_ptr_eq(at, short_one ? text + digits : text);
+        }
 }
 END_TEST
 
@@ -331,6 +363,7 @@ END_TEST
 
 TEST_PROGRAM("number_read", numbers_are_rounded_to_the_nearest_float,
              the_sign_of_zero_is_kept, what_is_no_number_is_refused_where_it_goes_wrong,
+             a_short_whole_number_is_what_it_is_by_any_way,
              a_very_long_number_is_refused_not_computed,
              doubles_and_skipped_numbers_follow_the_same_grammar,
              random_numbers_agree_with_the_c_library, the_corpora_agree_bit_for_bit,

@@ -128,7 +128,10 @@ START_TEST(large_ones_are_cut_so_that_workers_share_them)
     projection_add(&p, 3000, NULL, NULL);
     ck_assert(projection_flops(&p) == 2.0 * 8000 * 4096 * 4096);
     ck_assert(projection_flops(&p) / (double)projection_blocks(&p) <= 1e8);
+
     p.in = 64;
+    p.count = 0;
+    projection_add(&p, 8000, NULL, NULL);
     ck_assert_uint_ge(projection_blocks(&p), 32);
 }
 END_TEST

@@ -240,6 +240,38 @@ START_TEST(memory_is_the_smaller_of_the_machines_and_the_groups)
 }
 END_TEST
 
+#define CACHE "/sys/devices/system/cpu/cpu0/cache/index"
+
+START_TEST(the_near_cache_is_the_second_level_divided_among_those_who_share_it)
+{
+    static const struct {
+        const char *level, *size, *shared;
+        size_t bytes;
+    } rows[] = {
+        {"2\n", "512K\n", "0\n", 512 << 10},
+        {"2\n", "2048K\n", "0,64\n", 1 << 20},
+        {"2\n", "4M\n", "0-3\n", 1 << 20},
+        {"2\n", "3072K\n", "0-1,8\n", 1 << 20},
+        {"2\n", "1024K\n", "who\n", 1 << 20},
+        {"2\n", "1024K\n", "7-3\n", 1 << 20},
+        {"2\n", "1024K\n", "0-99999999999\n", 1 << 20},
+        {"2\n", "big\n", "0\n", 0},
+        {"2\n", "99999999999K\n", "0\n", 0},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct machine m = inspect((const char *const[]){
+            CACHE "0/level", "1\n", CACHE "0/size", "32K\n", CACHE "1/level",
+            rows[i].level, CACHE "1/size", rows[i].size, CACHE "1/shared_cpu_list",
+            rows[i].shared, NULL});
+        ck_assert_uint_eq(m.near_bytes, rows[i].bytes);
+    }
+    long known = sysconf(_SC_LEVEL2_CACHE_SIZE);
+    struct machine m = inspect(
+        (const char *const[]){CACHE "0/level", "1\n", CACHE "0/size", "32K\n", NULL});
+    ck_assert_uint_eq(m.near_bytes, known > 0 ? (size_t)known : 0);
+}
+END_TEST
+
 START_TEST(a_quota_is_rounded_up_and_never_more_than_the_affinity)
 {
     static const struct {
@@ -320,6 +352,7 @@ END_TEST
 
 TEST_PROGRAM("machine", limits_are_found_in_every_kind_of_hierarchy,
              memory_is_the_smaller_of_the_machines_and_the_groups,
+             the_near_cache_is_the_second_level_divided_among_those_who_share_it,
              a_quota_is_rounded_up_and_never_more_than_the_affinity,
              affinity_is_what_the_kernel_says, the_real_machine_has_something,
              a_root_that_is_too_long_is_nothing,

@@ -82,40 +82,42 @@ export async function compute(service, body, headers) {
 
 export const connections = (most, keepAlive = true) => new http.Agent({ keepAlive, maxSockets: most });
 
+const postOptions = (service) => ({
+  host: '127.0.0.1',
+  port: service.port,
+  agent: false,
+  method: 'POST',
+  path: '/v1/attention',
+  headers: { 'Content-Type': 'application/json' },
+});
+
 // Posts and listens to no answer; returns a function that leaves.
 export function postAndLeave(service, body) {
-  const message = http.request({
-    host: '127.0.0.1',
-    port: service.port,
-    agent: false,
-    method: 'POST',
-    path: '/v1/attention',
-    headers: { 'Content-Type': 'application/json' },
-  });
+  const message = http.request(postOptions(service));
   message.on('error', () => {}); // it is destroyed
   message.end(body);
   return () => message.destroy();
 }
 
-// Posts a file over and over, in `clients` processes besides this one, until the function
-// that is returned was called. Nobody looks at the answers.
-export function crowd(service, file, clients) {
-  let going = true;
-  const children = new Set();
-  const client = async () => {
-    while (going) {
-      const child = spawn('curl', ['-s', '-o', '/dev/null', '--json', `@${file}`, `${service.url}/v1/attention`]);
-      children.add(child);
-      await new Promise((resolve) => child.on('close', resolve));
-      children.delete(child);
-    }
-  };
-  const all = Array.from({ length: clients }, client);
-  return async () => {
-    going = false;
-    children.forEach((child) => child.kill());
-    await Promise.all(all);
-  };
+// Posts, and gives back the response when its head is there and none of its body was read.
+export function postAndWait(service, body) {
+  return new Promise((resolve, reject) => {
+    const message = http.request(postOptions(service), (response) => resolve(Object.assign(response, { sent: body })));
+    message.on('error', reject);
+    message.end(JSON.stringify(body));
+  });
+}
+
+// The rest of what postAndWait() gave back; with a pause after every 64 chunks.
+export async function readOn(response, pauseMs = 0) {
+  const chunks = [];
+  for await (const chunk of response) {
+    chunks.push(chunk);
+    if (pauseMs && chunks.length % 64 === 0) await new Promise((resume) => setTimeout(resume, pauseMs));
+  }
+  const { statusCode: status, headers, sent } = response;
+  const [method, path, body] = ['POST', '/v1/attention', Buffer.concat(chunks)];
+  return finish({ method, path, sent: JSON.stringify(sent), status, headers, body });
 }
 
 // For many requests at once, where a process for each would be the bottleneck. `ms` of an
