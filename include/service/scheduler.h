@@ -3,7 +3,7 @@
  * A job is a row of stages; a stage is a number of tasks that share nothing.
  * Between stages one worker alone calls next(); a stage of a single task is run by
  * that same worker, so that a small job never changes hands. A stage of several
- * tasks enters a ring from which every free worker takes.
+ * tasks stands in a line from which every free worker takes.
  *
  * Who is next: see job_order.h. In short, the least predicted work, in turn among
  * likes, and every eighth turn whoever has stood longest. So a large job fills idle

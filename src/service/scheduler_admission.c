@@ -81,7 +81,7 @@ static bool is_welcome(const struct scheduler *s, uint64_t cost, struct error *e
     return work_fits(s, cost, s->pending, e);
 }
 
-/* Into the sums, or, by a negative change, out of them. */
+/* Into the sums, or out of them. */
 static void count_work(struct scheduler *s, enum knowledge k, uint64_t cost, bool out)
 {
     struct work *work = &s->of[job_length_of(cost)][k];
