@@ -4,8 +4,8 @@
  * sent the next is written. The connection is suspended when the next is not there
  * yet; when the client is slow the pool waits for nobody, and two windows are all that
  * is held. What goes wrong from here on cannot be told in a status any more: the
- * chunked coding is then left without its end, and the connection closed (which HTTP/1.0, without
- * that coding, cannot tell from the end of the answer). */
+ * chunked coding is then left without its end, and the connection closed (which
+ * HTTP/1.0, without that coding, cannot tell from the end of the answer). */
 #ifndef HTTP_STREAM_H
 #define HTTP_STREAM_H
 
