@@ -132,6 +132,22 @@ void scheduler_resubmit(struct scheduler *s, struct job *job)
     scheduler_wake(s, 1, sleeping);
 }
 
+/* One that was taken for short and is long joins those that run, beyond what may be
+ * begun of them at once: so many of these as may wait. */
+static bool length_fits(const struct scheduler *s, const struct job *job, uint64_t cost,
+                        struct error *e)
+{
+    size_t most = RUNNING_PER_WORKER * s->options.workers + s->options.queue_depth;
+    size_t running = s->running[LENGTH_LONG];
+    if (job_length_of(cost) == job_length_of(job->counted) ||
+        job_length_of(cost) == LENGTH_SHORT || running < most)
+        return true;
+    return error_set(e, ERROR_OVERLOADED, "",
+                     "%zu long requests are under way, at most %zu may wait behind "
+                     "those that are computed (queue_depth)",
+                     running, s->options.queue_depth);
+}
+
 void scheduler_recount(struct scheduler *s, struct job *job)
 {
     uint64_t cost = counted(job->cost);
@@ -140,7 +156,8 @@ void scheduler_recount(struct scheduler *s, struct job *job)
 
     struct error e = {0};
     pthread_mutex_lock(&s->lock);
-    if (work_fits(s, cost, s->pending - job->counted, &e)) {
+    if (length_fits(s, job, cost, &e) &&
+        work_fits(s, cost, s->pending - job->counted, &e)) {
         count_work(s, job->guessed ? WORK_KNOWN : WORK_GUESSED, job->counted, true);
         count_work(s, WORK_KNOWN, cost, false);
         s->running[job_length_of(job->counted)]--;

@@ -120,6 +120,27 @@ export async function readOn(response, pauseMs = 0) {
   return finish({ method, path, sent: JSON.stringify(sent), status, headers, body });
 }
 
+// Posts a file over and over, in `clients` processes besides this one, until the function
+// that is returned was called. Nobody looks at the answers.
+export function crowd(service, file, clients) {
+  let going = true;
+  const children = new Set();
+  const client = async () => {
+    while (going) {
+      const child = spawn('curl', ['-s', '-o', '/dev/null', '--json', `@${file}`, `${service.url}/v1/attention`]);
+      children.add(child);
+      await new Promise((resolve) => child.on('close', resolve));
+      children.delete(child);
+    }
+  };
+  const all = Array.from({ length: clients }, client);
+  return async () => {
+    going = false;
+    children.forEach((child) => child.kill());
+    await Promise.all(all);
+  };
+}
+
 // For many requests at once, where a process for each would be the bottleneck. `ms` of an
 // answer is how long it took to come.
 export function fetchAnswer(service, agent, method, path, body) {
