@@ -4,7 +4,7 @@
 #if defined __x86_64__
 #include <immintrin.h>
 
-#define TARGET              __attribute__((target("avx2,bmi,bmi2,lzcnt")))
+#define TARGET              __attribute__((target("avx2,bmi,bmi2")))
 #define LANES               4
 #define MULTIPLY(a, b)      ((lanes)_mm256_mul_epu32((__m256i)(a), (__m256i)(b)))
 #define MULTIPLY_HIGH(a, b) ((shorts)_mm256_mulhi_epu16((__m256i)(a), (__m256i)(b)))

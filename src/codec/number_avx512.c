@@ -4,9 +4,9 @@
 #if defined __x86_64__
 #include <immintrin.h>
 
-#define TARGET      \
-    __attribute__(( \
-        target("avx512f,avx512bw,avx512dq,avx512vl,avx512cd,avx2,bmi,bmi2,lzcnt")))
+#define TARGET                                                                    \
+    __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512cd,avx2,bmi," \
+                          "bmi2")))
 #define LANES                8
 #define MULTIPLY(a, b)       ((lanes)_mm512_mul_epu32((__m512i)(a), (__m512i)(b)))
 #define MULTIPLY_HIGH(a, b)  ((shorts)_mm512_mulhi_epu16((__m512i)(a), (__m512i)(b)))

@@ -7,7 +7,7 @@
 static bool has_avx2(void)
 {
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
-           __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("lzcnt");
+           __builtin_cpu_supports("bmi2");
 }
 
 const struct number_kernels *number_kernels_choice(size_t n)

@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#define TARGET __attribute__((target("avx2,bmi,bmi2,lzcnt")))
+#define TARGET __attribute__((target("avx2,bmi,bmi2")))
 #define INLINE TARGET static inline __attribute__((always_inline))
 
 enum {

@@ -2,6 +2,7 @@
 
 #include <malloc.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 void kept_memory_configure(void)
@@ -18,10 +19,12 @@ static size_t resident_bytes(void)
     FILE *file = fopen("/proc/self/statm", "re");
     if (!file)
         return 0;
-    unsigned long all, resident;
-    int read = fscanf(file, "%lu %lu", &all, &resident);
+    char text[128] = "", *second;
+    if (!fgets(text, sizeof text, file))
+        text[0] = '\0';
     fclose(file);
-    return read == 2 ? resident * (size_t)sysconf(_SC_PAGESIZE) : 0;
+    strtoul(text, &second, 10);
+    return strtoul(second, NULL, 10) * (size_t)sysconf(_SC_PAGESIZE);
 }
 
 void kept_memory_return(size_t in_use, bool idle)

@@ -1,10 +1,16 @@
 #include "service/kept_memory.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "service/process.h"
 #include "support/test.h"
 
+#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
+enum { OWN_MALLOC = 1 };
+#else
+enum { OWN_MALLOC = 0 };
+#endif
 enum { BLOCKS = 40, BLOCK_BYTES = 8 << 20 };
 
 static size_t resident_mib(void)
@@ -32,9 +38,10 @@ static void *leave_freed_memory_behind(void)
 
 START_TEST(what_is_freed_is_kept_up_to_a_bound_when_idle)
 {
-#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
-    puts("skipped: a sanitizer has a malloc of its own");
-#else
+    if (OWN_MALLOC) {
+        puts("skipped: a sanitizer has a malloc of its own");
+        return;
+    }
     kept_memory_configure();
     size_t before = resident_mib();
     void *above = leave_freed_memory_behind();
@@ -44,13 +51,13 @@ START_TEST(what_is_freed_is_kept_up_to_a_bound_when_idle)
     kept_memory_return(0, true);
     ck_assert_uint_lt(resident_mib(), before + 64);
     free(above);
-#endif
 }
 END_TEST
 
 START_TEST(when_busy_more_is_kept)
 {
-#if !defined __SANITIZE_ADDRESS__ && !defined __SANITIZE_THREAD__
+    if (OWN_MALLOC)
+        return;
     kept_memory_configure();
     void *above = leave_freed_memory_behind();
     size_t resident = resident_mib();
@@ -59,7 +66,6 @@ START_TEST(when_busy_more_is_kept)
     kept_memory_return(0, false);
     ck_assert_uint_lt(resident_mib(), 256);
     free(above);
-#endif
 }
 END_TEST
 
