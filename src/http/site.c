@@ -32,6 +32,7 @@ static struct attention_limits limits_of(const struct settings *s,
         .max_heads = s->max_heads,
         .max_map_numbers = s->max_map_numbers,
         .answer_limit = s->answer_limit,
+        .json_depth = s->json_depth,
         .near_bytes = machine->near_bytes,
     };
 }

@@ -237,7 +237,7 @@ describe('a request that cannot be computed is 422 and says where', () => {
   });
 
   test('a message quotes little of what was sent, and nothing raw', async () => {
-    const name = '\u0007<script>' + 'y'.repeat(5000);
+    const name = '\u0007<script>' + 'y'.repeat(900);
     const { text } = await refuses({ sequences: X, [name]: 1 }, 422, 'invalid-input');
     assert.ok(text.length < 2000);
     assert.doesNotMatch(text, /\u0007/);

@@ -569,8 +569,10 @@ static const struct {
     /* nothing, and no object */
     {"", ERROR_EMPTY_BODY, "", ""},
     {" \r\n\t", ERROR_EMPTY_BODY, "", ""},
-    {"null", ERROR_INVALID_JSON, "", "must be an object, not null"},
-    {"[{}]", ERROR_INVALID_JSON, "", "must be an object, not an array"},
+    {"null", ERROR_INVALID_JSON, "",
+     "line 1, column 1 (byte 0): must be an object, not null"},
+    {" [{}]", ERROR_INVALID_JSON, "",
+     "line 1, column 2 (byte 1): must be an object, not an array"},
     {"[1,", ERROR_INVALID_JSON, "", "the text ends"},
 
     /* not JSON, even when something before is wrong, too */
