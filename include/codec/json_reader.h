@@ -43,6 +43,7 @@ struct json_reader {
     struct arena *arena;          /* for unescaped strings */
     size_t depth;                 /* objects and arrays we are inside of */
     size_t most_depth;            /* of it, 1 to JSON_MOST_DEPTH */
+    size_t base64_bytes;          /* of tensors, so far; kept by tensor_json */
     uint64_t objects;             /* bit i: the one at depth i + 1 is an object */
 };
 

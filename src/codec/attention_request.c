@@ -61,8 +61,10 @@ bool attention_request_decode(const char *body, size_t length,
 
     struct request_decoder d = {.limits = limits, .arena = arena, .out = out};
     open_reader(&d.reader, body, length, limits, arena);
-    if (read_document(&d, e))
+    if (read_document(&d, e)) {
+        out->base64_bytes = d.reader.base64_bytes;
         return true;
+    }
 
     /* What is not JSON is called so, even when something before the place is wrong,
      * too: a client with a broken encoder has to look there first. */

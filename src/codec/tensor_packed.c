@@ -310,6 +310,7 @@ bool tensor_packed_read(struct json_reader *r, const struct field *at,
         return false;
 
     const struct field *data = FIELD_NAME(at, "data");
+    r->base64_bytes += p.data.length;
     if (!base64_size(p.data.bytes, p.data.length, &bytes))
         return field_error(data, e, ERROR_INVALID_INPUT,
                            "is not base64: its %zu characters are no multiple of 4",

@@ -2,7 +2,6 @@
 
 #include <string.h>
 
-#include "service/attention_cost.h"
 #include "service/clock.h"
 
 /* An answer that is written where it was asked for: some ten microseconds. */
@@ -266,7 +265,7 @@ void attention_call_go_on(struct attention_call *call)
 {
     /* The answer has begun: it is late no more, only its client can be too slow. */
     call->job.deadline_ns = INT64_MAX;
-    call->job.cost = attention_cost(0, 0, ANSWER_WINDOW);
+    call->job.cost = attention_cost(attention_call_answer(call, ANSWER_WINDOW), 0);
     /* As if no time had passed since the last window. */
     call->state->phase_start_ns =
         clock_now_ns() - (int64_t)(call->serialize_ms * (double)NS_PER_MS);

@@ -64,6 +64,21 @@ static const char every_option[] =
     "\"k\":2,\"compare\":true},\"rope\":{\"base\":5e5,\"dims\":4,\"interleaved\":true,"
     "\"positions\":[[0,1,2],[3,4,16777215]]}}";
 
+START_TEST(what_comes_as_base64_is_counted)
+{
+    struct arena arena;
+    arena_init(&arena, SIZE_MAX, NULL);
+    struct attention_request q = decode_or_fail(
+        "{\"sequences\":{\"dtype\":\"f32\",\"shape\":[1,1],\"data\":\"AACAPw==\"},"
+        "\"mask\":{\"data\":\"AQ==\",\"dtype\":\"bool\",\"shape\":[1]}}",
+        &arena);
+    ck_assert_uint_eq(q.base64_bytes, 12);
+    q = decode_or_fail("{\"sequences\":[[1]]}", &arena);
+    ck_assert_uint_eq(q.base64_bytes, 0);
+    arena_free(&arena);
+}
+END_TEST
+
 START_TEST(every_member_finds_its_place)
 {
     struct arena arena;
@@ -726,7 +741,8 @@ START_TEST(the_json_test_suite_is_refused_for_the_right_reason)
 END_TEST
 
 TEST_PROGRAM("attention_request", every_member_finds_its_place,
-             every_option_finds_its_place, options_that_are_given_otherwise,
+             what_comes_as_base64_is_counted, every_option_finds_its_place,
+             options_that_are_given_otherwise,
              every_parameter_of_a_method_finds_its_place,
              a_method_without_maps_has_none_by_default, every_weight_finds_its_place,
              projected_tensors_may_have_rank_2_to_4, what_is_not_given_has_its_default,
