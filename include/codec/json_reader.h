@@ -70,6 +70,10 @@ MUST_USE bool json_reader_array(struct json_reader *r, const struct field *at,
 MUST_USE bool json_reader_element(struct json_reader *r, size_t *count, bool *found,
                                   struct error *e);
 
+/* The rest of an array, from an element that was found on: checked, not kept, so that
+ * a refusal can say how many there are. */
+MUST_USE bool json_reader_rest(struct json_reader *r, size_t *count, struct error *e);
+
 /* A fast way through arrays of numbers: reads the first element where it is a number,
  * and after an element was read, the elements behind it for as long as they are
  * numbers and there is `room`; returns how many. It never fails: at the first doubt it

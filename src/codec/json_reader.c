@@ -470,6 +470,14 @@ bool json_reader_skip(struct json_reader *r, struct error *e)
     return no_value(r, e);
 }
 
+bool json_reader_rest(struct json_reader *r, size_t *count, struct error *e)
+{
+    for (bool found = true; found;)
+        if (!json_reader_skip(r, e) || !json_reader_element(r, count, &found, e))
+            return false;
+    return true;
+}
+
 bool json_reader_finish(struct json_reader *r, struct error *e)
 {
     skip_blanks(r);
