@@ -1,10 +1,9 @@
 // What may be sent wrongly, and what comes back: status, type and pointer.
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { attention, compute, get, raw, request } from './support/client.js';
 import { build, generator, toBase64 } from './support/numbers.js';
-import { shared, start } from './support/service.js';
+import { start } from './support/service.js';
 
 const limits = `--body-limit 64KiB --max-batch 4 --max-tokens 64 --max-width 32 --max-heads 8
   --max-map-numbers 5000 --answer-limit 100KiB --body-timeout 1s`.split(/\s+/);
@@ -380,25 +379,6 @@ describe('what is not JSON is 400 and says where', () => {
     }).replace('\\\\', '\\');
     for (let length = 1; length < good.length; length++)
       assertProblem(await attention(service, good.slice(0, length)), 400, 'invalid-json');
-  });
-});
-
-describe('the JSON test suite', () => {
-  const folder = `${shared}/corpora/json_test_suite`;
-  const skip = existsSync(folder) ? false : `skipped: no ${folder}`;
-  let roomy;
-  before(async () => (roomy = await start()));
-  after(() => roomy.stop());
-  test('n_ is 400, y_ is 422 for what it says, i_ is either', { skip }, async () => {
-    const duplicates = /^y_object_duplicated_key/;
-    for (const name of readdirSync(folder).filter((n) => n.endsWith('.json'))) {
-      const body = readFileSync(`${folder}/${name}`);
-      const { status, json } = await attention(roomy, body);
-      const what = `${name}: ${status} ${json?.detail}`;
-      if (name.startsWith('n_') || duplicates.test(name)) assert.equal(status, 400, what);
-      else if (name.startsWith('i_')) assert.ok([400, 413, 422].includes(status), what);
-      else assert.ok(status === 422 || (status === 400 && !/^\s*\{/.test(body)), what);
-    }
   });
 });
 
