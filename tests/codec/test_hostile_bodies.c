@@ -83,7 +83,8 @@ static bool answer(const struct attention_request *request,
 
     char *text = arena_alloc(arena, attention_response_most(r), 1, e);
     size_t length = 0, pieces = attention_response_pieces(r);
-    ck_assert_ptr_nonnull(text);
+    if (!text)
+        return false;
     for (size_t i = 0; i + 1 < pieces; i++)
         length += attention_response_write(r, i, text + length);
     length += attention_response_finish(r, &timing, text + length);
