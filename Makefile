@@ -46,7 +46,7 @@ SUPPORT  := $(HELPERS:%.c=$(BUILD)/%.o)
 PROGRAMS := $(TESTS:%.c=$(BUILD)/%)
 FUZZERS  := $(patsubst %.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 
-.PHONY: all config demo test run install unit api openapi asan tsan layers format lint coverage \
+.PHONY: all config demo test run install unit api drains openapi asan tsan layers format lint coverage \
         fuzz aarch64 aarch64-tests bench bench-programs bench-check bench-record bench-codec vectors mutation container clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -88,6 +88,9 @@ config: $(BUILD)/tests/service/test_settings_sample ## rewrite config/attentiond
 openapi: ## make openapi.json from openapi.yaml and lint the page
 	@cd tests/api && npm ci --silent --no-audit --no-fund && npm run --silent openapi >../../openapi/openapi.json
 	@tests/support/lint_openapi.sh
+
+drains: $(BINARY) ## stop the service in the middle of full load, TIMES=200 times: nothing is lost
+	@ATTENTIOND=$(CURDIR)/$(BINARY) node tests/chaos/drains.js $(or $(TIMES),200)
 
 asan tsan: ## all tests under AddressSanitizer+UBSan, or ThreadSanitizer
 	@$(MAKE) --no-print-directory unit MODE=$@

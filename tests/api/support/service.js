@@ -66,9 +66,10 @@ export async function start(flags = [], environment = {}) {
     child.stderr.on('data', (text) => {
       service.log += text;
       // event=ready ... address=127.0.0.1:40123 ..., as text or JSON
-      const port = /\bready\b.*?\baddress"?[=:]\s*"?[^\s"]*:(\d+).*\n/.exec(service.log)?.[1];
-      if (!port || service.port) return;
-      service.port = Number(port);
+      const address = /\bready\b.*?\baddress"?[=:]\s*"?([^\s"]+).*\n/.exec(service.log)?.[1];
+      if (!address || service.address) return;
+      service.address = address;
+      service.port = Number(/:(\d+)$/.exec(address)?.[1]); // NaN: a socket file
       service.startMs = Number(process.hrtime.bigint() - startedAt) / 1e6;
       resolve();
     });
