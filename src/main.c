@@ -15,6 +15,8 @@
 #include "service/kept_memory.h"
 #include "service/log.h"
 #include "service/machine.h"
+#include "service/precautions.h"
+#include "service/syscall_filter.h"
 
 enum { EXIT_HUNG = 70, EXIT_CONFIG = 78 }; /* EX_SOFTWARE, EX_CONFIG of sysexits.h */
 
@@ -180,13 +182,17 @@ static bool start_and_serve(struct settings *s, int signals, int argc, char *arg
     struct server *server = NULL;
     if (site_open(&site, s, &machine, e))
         server = server_new(&site, e);
-    if (server) {
+    /* All threads are there, and all that is to be loaded. */
+    bool fit = server && syscall_filter_install((enum syscall_filter)s->seccomp, e);
+    if (fit) {
+        precautions_warn(s, geteuid());
         log_start(server, &site.info, started_ns);
         serve(server, &site, signals, argc, argv);
-        server_delete(server);
     }
+    if (server)
+        server_delete(server);
     site_close(&site);
-    return server != NULL;
+    return fit;
 }
 
 static int run(struct settings *s, int argc, char *argv[])
@@ -199,7 +205,8 @@ static int run(struct settings *s, int argc, char *argv[])
     fit_descriptor_limit(s);
 
     struct error e = {0};
-    bool served = start_and_serve(s, signals, argc, argv, &e);
+    bool served = (s->core_dumps || precautions_no_core_dumps(&e)) &&
+                  start_and_serve(s, signals, argc, argv, &e);
     if (!served)
         log_write(LOG_ERROR, "start", LOG_S("error", e.message));
     if (e.code == ERROR_DEADLINE)
