@@ -678,6 +678,7 @@ static pthread_t start_drain(void)
     return thread;
 }
 
+/* threats 99, 100 */
 START_TEST(a_drain_answers_what_was_accepted)
 {
     fixture_start(&f, no_flags);
@@ -715,6 +716,7 @@ START_TEST(a_drain_answers_what_was_accepted)
 }
 END_TEST
 
+/* threat 99 */
 START_TEST(while_it_is_announced_a_drain_goes_on_serving)
 {
     static const char *const flags[] = {"--drain-delay", "400ms", NULL};
@@ -733,6 +735,7 @@ START_TEST(while_it_is_announced_a_drain_goes_on_serving)
 }
 END_TEST
 
+/* threat 100 */
 START_TEST(what_a_drain_cannot_finish_is_refused)
 {
     static const char *const flags[] = {"--drain-timeout", "200ms", NULL};
