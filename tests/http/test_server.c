@@ -592,6 +592,8 @@ START_TEST(what_happened_is_counted_and_kept)
                "\nattentiond_requests_total{route=\"other\",code=\"404\"} 1\n");
     ASSERT_HAS(metrics, "\nattentiond_rejected_total{reason=\"not-found\"} 1\n");
     ASSERT_HAS(metrics, "\nattentiond_in_flight_requests 1\n");
+    ASSERT_HAS(metrics, "\nattentiond_request_memory_bytes 0\n");
+    ASSERT_HAS(metrics, "\nattentiond_request_memory_limit_bytes 268435456\n");
 
     client_send(fd, "GET /metrics/requests?limit=3 HTTP/1.1\r\nHost: a\r\n\r\n");
     const char *records = client_hear(fd);
