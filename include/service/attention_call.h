@@ -53,6 +53,7 @@ struct call_state {
     int64_t limit_ns; /* how long it may take, and which word says so */
     const char *limit_name;
 
+    char first_id[129]; /* the call's until its body was read, which may hold another */
     bool decoded;
     struct attention_request request;
     struct multi_head *layer;            /* NULL: not planned yet */

@@ -87,6 +87,7 @@ static bool open_service(struct site *site, struct error *e)
         .queue_work = s->queue_work,
         .queue_wait_ns = (int64_t)s->queue_wait * NS_PER_MS,
         .timeout_ns = (int64_t)s->timeout * NS_PER_MS,
+        .task_timeout_ns = (int64_t)s->task_timeout * NS_PER_MS,
         .limits = site->info.attention,
         .metrics = site->metrics,
     };

@@ -137,10 +137,25 @@ void watch_farewell(struct watch *w, int fd)
     ticker_unlock(w->ticker);
 }
 
+/* A worker hangs over it: nobody else will answer. */
+static void refuse_working(struct exchange *x)
+{
+    struct error e = {0};
+    if (!exchange_enter(x, PHASE_WORKING, PHASE_WATCHED))
+        return;
+    error_set(&e, ERROR_SHUTTING_DOWN, "",
+              "the service is shutting down and could not finish the request");
+    reply_raw(x->fd, &e);
+    shutdown(x->fd, SHUT_RDWR);
+    atomic_store(&x->phase, PHASE_WORKING);
+}
+
 void watch_cut_all(struct watch *w)
 {
     ticker_lock(w->ticker);
-    for (struct exchange *x = w->first; x; x = x->next)
+    for (struct exchange *x = w->first; x; x = x->next) {
+        refuse_working(x);
         shutdown(x->fd, SHUT_RDWR);
+    }
     ticker_unlock(w->ticker);
 }

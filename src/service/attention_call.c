@@ -240,6 +240,19 @@ static void call_finished(struct job *job)
     call->done(call);
 }
 
+/* Parsing may replace the id while this is asked for; later stages change nothing. */
+static struct job_label call_label(const struct job *job)
+{
+    static const char *const stages[] = {"wait", "parse", "compute", "write"};
+    const struct attention_call *call =
+        (const struct attention_call *)((const char *)job -
+                                        offsetof(struct attention_call, job));
+    const struct call_state *state = call->state;
+    return (struct job_label){.id = state->phase == CALL_PARSING ? state->first_id
+                                                                 : call->id,
+                              .stage = stages[state->phase]};
+}
+
 bool attention_call_prepare(struct attention_call *call, struct call_context *context,
                             struct error *e)
 {
@@ -251,9 +264,11 @@ bool attention_call_prepare(struct attention_call *call, struct call_context *co
                                        .phase_start_ns = clock_now_ns(),
                                        .limit_ns = context->timeout_ns,
                                        .limit_name = "timeout"};
+    memcpy(call->state->first_id, call->id, sizeof call->id);
     call->queue_ms = call->parse_ms = call->compute_ms = call->serialize_ms = -1;
     call->job = (struct job){.next = call_next,
                              .finished = call_finished,
+                             .label = call_label,
                              .deadline_ns = call->complete_ns + context->timeout_ns,
                              .cancelled = &call->cancelled,
                              .cost = attention_cost_of_body(call->body_length),

@@ -592,6 +592,8 @@ START_TEST(what_happened_is_counted_and_kept)
                "\nattentiond_requests_total{route=\"other\",code=\"404\"} 1\n");
     ASSERT_HAS(metrics, "\nattentiond_rejected_total{reason=\"not-found\"} 1\n");
     ASSERT_HAS(metrics, "\nattentiond_in_flight_requests 1\n");
+    ASSERT_HAS(metrics, "\nattentiond_request_memory_bytes 0\n");
+    ASSERT_HAS(metrics, "\nattentiond_request_memory_limit_bytes 268435456\n");
 
     client_send(fd, "GET /metrics/requests?limit=3 HTTP/1.1\r\nHost: a\r\n\r\n");
     const char *records = client_hear(fd);
@@ -666,7 +668,7 @@ END_TEST
 static void *drain_it(void *unused)
 {
     (void)unused;
-    drain(f.server, &f.site, f.wake[0]);
+    ck_assert(drain(f.server, &f.site, f.wake[0]));
     return NULL;
 }
 
@@ -678,6 +680,7 @@ static pthread_t start_drain(void)
     return thread;
 }
 
+/* threats 99, 100 */
 START_TEST(a_drain_answers_what_was_accepted)
 {
     fixture_start(&f, no_flags);
@@ -715,6 +718,7 @@ START_TEST(a_drain_answers_what_was_accepted)
 }
 END_TEST
 
+/* threat 99 */
 START_TEST(while_it_is_announced_a_drain_goes_on_serving)
 {
     static const char *const flags[] = {"--drain-delay", "400ms", NULL};
@@ -733,6 +737,7 @@ START_TEST(while_it_is_announced_a_drain_goes_on_serving)
 }
 END_TEST
 
+/* threat 100 */
 START_TEST(what_a_drain_cannot_finish_is_refused)
 {
     static const char *const flags[] = {"--drain-timeout", "200ms", NULL};
@@ -774,6 +779,44 @@ START_TEST(a_second_signal_ends_a_drain)
 }
 END_TEST
 
+/* The worker hangs: its client is told, and all that remains is to leave. */
+START_TEST(a_drain_ends_though_a_worker_hangs)
+{
+    static const char *const flags[] = {"--drain-timeout", "20ms", NULL};
+    fixture_start(&f, flags);
+    atomic_store(&f.site.service->stuck, true);
+    int fd = client_open(&f);
+    client_send(fd, JSON_7 "\r\n{\"a\":1}");
+    await(atomic_load(&f.site.in_flight) == 1);
+    fixture_stop_accepting(&f);
+    ck_assert(!drain(f.server, &f.site, f.wake[0]));
+    const char *answer = client_hear(fd);
+    ASSERT_STARTS(answer, "HTTP/1.1 503 ");
+    ASSERT_HAS(answer, "problem:shutting-down");
+    ASSERT_HAS(answer, "\r\nConnection: close\r\n");
+    ck_assert(client_is_closed(fd));
+    close(fd);
+
+    atomic_store(&f.site.service->stuck, false);
+    await(attention_service_idle(f.site.service));
+    await(atomic_load(&f.site.in_flight) == 0);
+    fixture_end(&f, true);
+}
+END_TEST
+
+START_TEST(who_has_no_worker_left_is_not_ready)
+{
+    fixture_start(&f, no_flags);
+    atomic_store(&f.site.hung, true);
+    const char *answer = ask(&f, "GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n");
+    ASSERT_STARTS(answer, "HTTP/1.1 503 ");
+    ASSERT_HAS(answer, "every worker is stuck");
+    atomic_store(&f.site.hung, false);
+    ASSERT_STARTS(ask(&f, "GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n"), "HTTP/1.1 200 ");
+    fixture_end(&f, false);
+}
+END_TEST
+
 TEST_PROGRAM(
     "server", a_request_is_answered_by_the_pool, a_refusal_says_why, a_head_has_a_limit,
     requests_on_one_connection_are_answered_in_order, a_request_may_come_byte_by_byte,
@@ -790,4 +833,5 @@ TEST_PROGRAM(
     what_happened_is_counted_and_kept, metrics_may_have_a_listener_of_their_own,
     a_socket_file_works_and_is_removed, an_address_in_use_is_an_error,
     a_drain_answers_what_was_accepted, while_it_is_announced_a_drain_goes_on_serving,
-    what_a_drain_cannot_finish_is_refused, a_second_signal_ends_a_drain)
+    what_a_drain_cannot_finish_is_refused, a_second_signal_ends_a_drain,
+    a_drain_ends_though_a_worker_hangs, who_has_no_worker_left_is_not_ready)

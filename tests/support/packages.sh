@@ -25,6 +25,7 @@ group() {
         library libmicrohttpd libmicrohttpd-dev
         library jansson libjansson-dev
         library openblas libopenblas-pthread-dev
+        library libseccomp libseccomp-dev
         ;;
     demo)
         tool curl curl
