@@ -8,6 +8,7 @@
 
 #include "http/account.h"
 #include "http/admission.h"
+#include "http/guarded_read.h"
 #include "http/reply.h"
 #include "http/target.h"
 #include "http/watch.h"
@@ -51,13 +52,19 @@ static void *context_of(struct MHD_Connection *connection)
 static struct exchange *open_exchange(const struct front *front,
                                       struct MHD_Connection *connection)
 {
+    int fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)
+                 ->connect_fd;
     struct exchange *x = calloc(1, sizeof *x);
     if (!x)
         return NULL;
+    guard_init(&x->guard, front->site->settings->header_limit);
+    if (!guarded_read_begin(fd, &x->guard)) { /* GCOVR_EXCL_START a million files */
+        free(x);
+        return NULL;
+    } /* GCOVR_EXCL_STOP */
     x->front = front;
     x->connection = connection;
-    x->fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)
-                ->connect_fd;
+    x->fd = fd;
     set_deadline(x, clock_now_ns(), exchange_site(x)->settings->header_timeout);
     atomic_init(&x->phase, PHASE_IDLE);
     atomic_init(&x->holders, 1);
@@ -79,6 +86,7 @@ void exchange_connection(void *front, struct MHD_Connection *connection,
     if (!x)
         return;
     watch_remove(at->watch, x);
+    guarded_read_end(x->fd);
     int copy = x->linger ? fcntl(x->fd, F_DUPFD_CLOEXEC, 0) : -1;
     if (copy >= 0)
         watch_farewell(at->watch, copy);
@@ -121,8 +129,8 @@ void *exchange_begin(void *front, const char *target, struct MHD_Connection *con
     struct target parts;
     if (target_parse(target, &parts, &r->refusal))
         keep_target(r, &parts);
-    else if (r->refusal.code == ERROR_TOO_LARGE)
-        r->refusal_status = MHD_HTTP_URI_TOO_LONG;
+    else
+        r->must_close = r->refusal.code == ERROR_BAD_REQUEST;
 
     set_deadline(x, r->call.received_ns, exchange_site(x)->settings->header_timeout);
     if (!exchange_enter(x, PHASE_IDLE, PHASE_HEAD))
@@ -134,8 +142,8 @@ static enum MHD_Result add_field(void *head, enum MHD_ValueKind kind, const char
                                  size_t name_length, const char *value,
                                  size_t value_length)
 {
-    (void)kind;
-    request_head_add(head, name, name_length, value, value_length);
+    (void)kind, (void)value_length;
+    request_head_add(head, name, name_length, value);
     return MHD_YES;
 }
 
@@ -194,7 +202,6 @@ static enum MHD_Result take_head(struct exchange *x, const char *method,
     r->head_read = true;
     r->method = method_read(method);
     r->http_1_0 = strcmp(version, MHD_HTTP_VERSION_1_0) == 0;
-    r->head.malformed = !request_head_is_token(method, strlen(method));
     MHD_get_connection_values_n(x->connection, MHD_HEADER_KIND, add_field, &r->head);
     identify(r);
 
@@ -264,6 +271,8 @@ static enum MHD_Result complete(struct exchange *x)
 {
     struct request *r = &x->request;
     r->call.complete_ns = clock_now_ns();
+    if (guard_refuses(&x->guard, x->requests, &r->refusal_status, &r->refusal))
+        r->must_close = x->linger = true; /* its chunks */
     if (r->refusal.code)
         return refuse(x);
     if (!exchange_enter(x, PHASE_BODY, PHASE_ANSWERING))
