@@ -23,6 +23,8 @@ struct request_head {
     size_t hosts, lengths, codings; /* how often Host, Content-Length and
                                        Transfer-Encoding are there */
     bool malformed; /* a name that is no token, a control byte in a value */
+    size_t authorizations, origins; /* likewise */
+    const char *authorization, *origin;
     const char *host, *content_length, *transfer_encoding;
     const char *content_type, *content_encoding, *expect, *request_id, *traceparent;
     const char *accepts[HEAD_ACCEPTS]; /* further ones are not looked at */

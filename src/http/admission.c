@@ -4,6 +4,7 @@
 #include <strings.h>
 
 #include "http/accept.h"
+#include "http/auth.h"
 
 static bool head_is_sound(struct exchange *x, uint64_t *body_length)
 {
@@ -101,7 +102,7 @@ bool admission_check(struct exchange *x, uint64_t *body_length)
     }
     if (r->refusal.code) /* its target was refused */
         return false;
-    if (!route_exists(x))
+    if (!route_exists(x) || !auth_check(x))
         return false;
     bool wants_body = r->route && r->route->method == METHOD_POST;
     if (wants_body && atomic_load(&site->closing))
