@@ -142,10 +142,10 @@ export function crowd(service, file, clients) {
 }
 
 // For many requests at once, where a process for each would be the bottleneck. `ms` of an
-// answer is how long it took to come.
-export function fetchAnswer(service, agent, method, path, body) {
+// answer is how long it took to come; `more` are further headers.
+export function fetchAnswer(service, agent, method, path, body, more = {}) {
   return new Promise((resolve, reject) => {
-    const headers = body === undefined ? {} : { 'Content-Type': 'application/json' };
+    const headers = { ...(body === undefined ? {} : { 'Content-Type': 'application/json' }), ...more };
     const begun = process.hrtime.bigint();
     const message = http.request(
       { host: '127.0.0.1', port: service.port, agent, method, path, headers },
