@@ -6,7 +6,7 @@ Q       := $(if $(V),,@)# V=1 shows the commands
 
 MODE  ?= release#  release | debug | clang | asan | tsan | fuzz | coverage | aarch64: each has its own build folder
 BUILD := build/$(MODE)
-PKGS  := libmicrohttpd jansson openblas libseccomp
+PKGS  := libmicrohttpd gnutls jansson openblas libseccomp
 
 PACKAGES := tests/support/packages.sh
 

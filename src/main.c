@@ -162,6 +162,7 @@ static void serve(struct server *server, struct site *site, int signals, int arg
         int signal_number = next_signal(signals);
         if (signal_number == SIGHUP) {
             reload_log_level(argc, argv);
+            site_reload(site);
         } else if (signal_number) {
             log_write(LOG_INFO, "stopping", LOG_S("signal", strsignal(signal_number)));
             if (!drain(server, site, signals))
@@ -221,6 +222,11 @@ int main(int argc, char *argv[])
     enum settings_action action = ACTION_RUN;
     struct error e = {0};
     if (!settings_load(&settings, argc, argv, environ, &action, &e)) {
+        fprintf(stderr, "attentiond: %s\n", e.message);
+        return EXIT_CONFIG;
+    }
+    bool starts = action == ACTION_RUN || action == ACTION_CHECK_CONFIG;
+    if (starts && !site_check(&settings, &e)) {
         fprintf(stderr, "attentiond: %s\n", e.message);
         return EXIT_CONFIG;
     }

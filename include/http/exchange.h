@@ -58,6 +58,7 @@ struct request {
     size_t offer;              /* which of route->offers was chosen */
     char trace_id[TRACE_ID_BYTES];
 
+    struct key_use key;      /* taken when its head was read, given back at its end */
     struct error refusal;    /* ERROR_NONE: admitted */
     unsigned refusal_status; /* 0: that of its code */
     bool must_close;         /* nothing more can be read from this connection */

@@ -33,6 +33,7 @@ enum { ROUTE_OFFERS = 2 };
 struct route {
     enum http_method method; /* METHOD_GET serves HEAD, too */
     enum surface surface;
+    unsigned roles; /* set of enum key_role, of which a key must have one; 0: public */
     const char *path;                   /* also the label in metrics and logs */
     const char *offers[ROUTE_OFFERS];   /* media types it can answer with, best first */
     void (*handle)(struct exchange *x); /* called when the request is complete */

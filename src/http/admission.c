@@ -4,6 +4,7 @@
 #include <strings.h>
 
 #include "http/accept.h"
+#include "http/auth.h"
 
 /* What the guard let through is well-formed; here it is only read. */
 static bool framing_is_sound(struct exchange *x, uint64_t *body_length)
@@ -116,7 +117,7 @@ bool admission_check(struct exchange *x, uint64_t *body_length)
         return refuse_tunnel(r);
     if (r->refusal.code) /* its target was refused */
         return false;
-    if (!route_exists(x))
+    if (!route_exists(x) || !auth_check(x))
         return false;
     bool wants_body = r->route && r->route->method == METHOD_POST;
     if (wants_body && atomic_load(&site->closing))

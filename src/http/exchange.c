@@ -317,6 +317,7 @@ void exchange_end(void *front, struct MHD_Connection *connection, void **context
     bool written_for = stream_end(x);
     int64_t now = clock_now_ns();
     account_for(x, now, why);
+    keys_give_back(&x->request.key);
     x->requests++;
     if (!written_for)
         arena_free(&x->request.call.arena);

@@ -17,6 +17,8 @@ unsigned reply_status(enum error_code code)
     case ERROR_INVALID_JSON:
     case ERROR_EMPTY_BODY:
     case ERROR_BAD_REQUEST: return 400;
+    case ERROR_UNAUTHORIZED: return 401;
+    case ERROR_FORBIDDEN: return 403;
     case ERROR_NOT_FOUND: return 404;
     case ERROR_METHOD: return 405;
     case ERROR_NOT_ACCEPTABLE: return 406;
@@ -26,6 +28,7 @@ unsigned reply_status(enum error_code code)
     case ERROR_MEDIA_TYPE: return 415;
     case ERROR_EXPECTATION: return 417;
     case ERROR_INVALID_INPUT: return 422;
+    case ERROR_RATE_LIMITED: return 429;
     case ERROR_CANCELLED: return 499;
     case ERROR_NOT_IMPLEMENTED: return 501;
     case ERROR_OVERLOADED:
@@ -51,11 +54,28 @@ static bool is_last(const struct exchange *x)
            atomic_load_explicit(&exchange_site(x)->closing, memory_order_relaxed);
 }
 
+static const char *allowed_origin(const struct exchange *x)
+{
+    const struct request_head *head = &x->request.head;
+    return cors_allowed(&exchange_site(x)->cors,
+                        head->origins == 1 ? head->origin : NULL);
+}
+
+/* A web page that may read an answer may read why it was refused, too. */
+static bool add_cors(const struct exchange *x, struct MHD_Response *response)
+{
+    bool varies = cors_varies(&exchange_site(x)->cors);
+    const char *origin = allowed_origin(x);
+    return add(response, "Vary", varies ? "Accept, Origin" : "Accept") &&
+           (!origin || (add(response, "Access-Control-Allow-Origin", origin) &&
+                        add(response, "Access-Control-Expose-Headers",
+                            "X-Request-Id, Server-Timing, Retry-After, Allow")));
+}
+
 static bool add_common(const struct exchange *x, struct MHD_Response *response)
 {
     return add(response, "X-Request-Id", x->request.call.id) &&
-           add(response, "Cache-Control", "no-store") &&
-           add(response, "Vary", "Accept") &&
+           add(response, "Cache-Control", "no-store") && add_cors(x, response) &&
            (!is_last(x) || add(response, "Connection", "close"));
 }
 
@@ -157,7 +177,9 @@ void reply_problem(struct exchange *x, const struct error *error)
     size_t length = 0;
     struct MHD_Response *response = response_of(&document, PROBLEM_JSON, &length);
 
-    if (status == 503)
+    if (status == 401)
+        response = with(response, "WWW-Authenticate", "Bearer");
+    if (status == 429 || status == 503)
         response = with_retry_after(x, error->code, response);
     if (status == 405) {
         char allow[ALLOW_BYTES];
@@ -169,12 +191,25 @@ void reply_problem(struct exchange *x, const struct error *error)
     queue(x, status, length, response);
 }
 
+/* What a browser asks before it sends a page's request; RFC 9110 asks for Allow. */
+static struct MHD_Response *with_preflight(struct MHD_Response *response,
+                                           const char *allow)
+{
+    response = with(response, "Access-Control-Allow-Methods", allow);
+    response = with(response, "Access-Control-Allow-Headers",
+                    "Authorization, Content-Type, X-Request-Id, traceparent");
+    return with(response, "Access-Control-Max-Age", "600");
+}
+
 void reply_options(struct exchange *x)
 {
     char allow[ALLOW_BYTES];
     routes_allow(x->request.path, x->request.path_length, allow);
-    queue(x, 204, 0,
-          with(MHD_create_response_from_iovec(NULL, 0, NULL, NULL), "Allow", allow));
+    struct MHD_Response *response =
+        with(MHD_create_response_from_iovec(NULL, 0, NULL, NULL), "Allow", allow);
+    if (allowed_origin(x))
+        response = with_preflight(response, allow);
+    queue(x, 204, 0, response);
 }
 
 enum { TIMING_BYTES = 64 + 4 * MILLISECONDS_BYTES };

@@ -24,6 +24,12 @@ void request_head_add(struct request_head *head, const char *name, size_t name_l
         head->content_type = value;
     } else if (NAMED("Content-Encoding")) {
         head->content_encoding = value;
+    } else if (NAMED("Authorization")) {
+        head->authorization = value;
+        head->authorizations++;
+    } else if (NAMED("Origin")) {
+        head->origin = value;
+        head->origins++;
     } else if (NAMED("Expect")) {
         head->expect = value;
     } else if (NAMED("X-Request-Id")) {

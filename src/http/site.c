@@ -1,11 +1,14 @@
 #include "http/site.h"
 
+#include <gnutls/crypto.h>
+#include <gnutls/gnutls.h>
 #include <string.h>
 
 #include "core/blas.h"
 #include "core/vector_kernels.h"
 #include "http/routes.h"
 #include "service/clock.h"
+#include "service/log.h"
 
 /* A worker does as much in some 25 s, which is about the default timeout. */
 #define QUEUE_WORK_A_WORKER UINT64_C(2000000000000)
@@ -96,12 +99,54 @@ static bool open_service(struct site *site, struct error *e)
     return site->service != NULL;
 }
 
+/* Leaves `keys` NULL where no file is named. */
+static bool open_keys(const struct settings *s, struct keys **keys, struct error *e)
+{
+    *keys = NULL;
+    if (!s->keys_file[0])
+        return true;
+    *keys = keys_new(s->keys_file, (size_t)s->per_key_limit, gnutls_memcmp, e);
+    return *keys != NULL;
+}
+
+bool site_check(const struct settings *s, struct error *e)
+{
+    struct cors cors;
+    struct keys *keys = NULL;
+    bool good = cors_read(s->cors_origins, &cors, e) && open_keys(s, &keys, e);
+    keys_delete(keys);
+    return good;
+}
+
+static void log_keys(const struct site *site, const char *event)
+{
+    if (!site->keys)
+        return;
+    log_write(LOG_INFO, event, LOG_I("keys", keys_count(site->keys)));
+    if (keys_exposed(site->keys))
+        log_write(LOG_WARN, "keys_file", LOG_S("path", site->settings->keys_file),
+                  LOG_S("warning", "everybody may read it: chmod o-r"));
+}
+
+void site_reload(struct site *site)
+{
+    struct error e = {0};
+    if (!site->keys || keys_reload(site->keys, &e))
+        log_keys(site, "reloaded");
+    else
+        log_write(LOG_ERROR, "reload", LOG_S("error", e.message),
+                  LOG_S("keys", "the old ones stay"));
+}
+
 bool site_open(struct site *site, struct settings *s, const struct machine *machine,
                struct error *e)
 {
     memset(site, 0, sizeof *site);
     decide(s, machine);
     site->settings = s;
+    if (!cors_read(s->cors_origins, &site->cors, e) || !open_keys(s, &site->keys, e))
+        return false;
+    log_keys(site, "keys");
     site->memory.limit = s->memory_limit;
     blas_description(site->blas, sizeof site->blas);
     site->info = info_of(s, machine);
@@ -125,6 +170,7 @@ void site_close(struct site *site)
     if (site->request_log)
         request_log_delete(site->request_log);
     metrics_delete(site->metrics);
+    keys_delete(site->keys);
     for (size_t i = 0; i < SITE_SPARES; i++)
         arena_spare_free(&site->spares[i].blocks);
 }

@@ -612,12 +612,15 @@ START_TEST(what_happened_is_counted_and_kept)
 }
 END_TEST
 
+/* threat 115 */
 START_TEST(metrics_may_have_a_listener_of_their_own)
 {
     static const char *const flags[] = {"--metrics-bind", "127.0.0.1", "--metrics-port",
                                         "0", NULL};
     fixture_start(&f, flags);
     ASSERT_STARTS(ask(&f, "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n"), "HTTP/1.1 404 ");
+    ASSERT_STARTS(ask(&f, "GET /metrics/requests HTTP/1.1\r\nHost: a\r\n\r\n"),
+                  "HTTP/1.1 404 ");
     int fd = client_open_address(server_metrics_address(f.server));
     client_send(fd, "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n");
     ASSERT_STARTS(client_hear(fd), "HTTP/1.1 200 ");

@@ -23,6 +23,7 @@ group() {
         need libc6-dev test -e /usr/include/stdio.h
         tool pkg-config pkg-config
         library libmicrohttpd libmicrohttpd-dev
+        library gnutls libgnutls28-dev
         library jansson libjansson-dev
         library openblas libopenblas-pthread-dev
         library libseccomp libseccomp-dev

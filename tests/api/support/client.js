@@ -142,7 +142,7 @@ export function crowd(service, file, clients) {
 }
 
 // For many requests at once, where a process for each would be the bottleneck. `ms` of an
-// answer is how long it took to come.
+// answer is how long it took to come; `more` are further headers.
 export function fetchAnswer(service, agent, method, path, body, more = {}) {
   return new Promise((resolve, reject) => {
     const headers = { ...(body === undefined ? {} : { 'Content-Type': 'application/json' }), ...more };
