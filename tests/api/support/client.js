@@ -200,3 +200,54 @@ export function raw(service, bytes, options = {}) {
     });
   });
 }
+
+// Cuts what came over a connection into its answers, each checked against the page. `asked`
+// names what they answer, in order; its last entry stands for all that follow.
+function answersIn(bytes, asked) {
+  const answers = [];
+  for (let rest = bytes; rest.length; ) {
+    const { method, path, sent } = asked[Math.min(answers.length, asked.length - 1)];
+    const answer = parseAnswer(rest);
+    const length = method === 'HEAD' ? 0 : Number(answer.headers['content-length'] ?? 0);
+    rest = answer.body.subarray(length);
+    answer.body = answer.body.subarray(0, length);
+    answers.push(finish({ method, path, sent, ...answer }));
+  }
+  return answers;
+}
+
+// Writes the pieces, each a segment of its own, on one connection (`to`: what net.connect
+// takes), and listens until it is closed or silent for `silenceMs`. Returns the `answers`, whether it was
+// `closed`, how long that took, and the bytes.
+export function converse(to, pieces, options = {}) {
+  const { asked, silenceMs = 1500, halfClose = false } = options;
+  return new Promise((resolve, reject) => {
+    const begun = Date.now();
+    const socket = net.connect({ ...to, noDelay: true, allowHalfOpen: halfClose });
+    const chunks = [];
+    let closed = false;
+    socket.on('connect', async () => {
+      for (const piece of pieces) {
+        socket.write(piece);
+        if (pieces.length > 1) await new Promise((resume) => setImmediate(resume));
+      }
+      if (halfClose) socket.end();
+    });
+    socket.setTimeout(silenceMs, () => socket.destroy());
+    socket.on('data', (chunk) => chunks.push(chunk));
+    socket.on('end', () => {
+      closed = true;
+      socket.end();
+    });
+    socket.on('error', () => (closed = true));
+    socket.on('close', () => {
+      try {
+        const bytes = Buffer.concat(chunks);
+        const answers = asked ? answersIn(bytes, asked) : [];
+        resolve({ answers, bytes, closed, ms: Date.now() - begun });
+      } catch (error) {
+        reject(error);
+      }
+    });
+  });
+}
