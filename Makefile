@@ -6,7 +6,7 @@ Q       := $(if $(V),,@)# V=1 shows the commands
 
 MODE  ?= release#  release | debug | clang | asan | tsan | fuzz | coverage | aarch64: each has its own build folder
 BUILD := build/$(MODE)
-PKGS  := libmicrohttpd gnutls jansson openblas
+PKGS  := libmicrohttpd gnutls jansson openblas libseccomp
 
 PACKAGES := tests/support/packages.sh
 
@@ -46,7 +46,7 @@ SUPPORT  := $(HELPERS:%.c=$(BUILD)/%.o)
 PROGRAMS := $(TESTS:%.c=$(BUILD)/%)
 FUZZERS  := $(patsubst %.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 
-.PHONY: all config demo test run install unit api openapi asan tsan layers format lint coverage \
+.PHONY: all config demo test run install unit api drains hardening identity openapi asan tsan layers format lint coverage \
         fuzz aarch64 aarch64-tests bench bench-programs bench-check bench-record bench-codec vectors mutation container clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -62,7 +62,7 @@ demo: ## install what is missing, build, and see attention computed over HTTP
 
 test: ## install what is missing, build, and run all tests
 	@$(PACKAGES) build test
-	@$(MAKE) --no-print-directory layers unit
+	@$(MAKE) --no-print-directory layers hardening unit
 	@$(MAKE) --no-print-directory api
 
 run: ## install what is missing, build, and start the service in the foreground
@@ -88,6 +88,17 @@ config: $(BUILD)/tests/service/test_settings_sample ## rewrite config/attentiond
 openapi: ## make openapi.json from openapi.yaml and lint the page
 	@cd tests/api && npm ci --silent --no-audit --no-fund && npm run --silent openapi >../../openapi/openapi.json
 	@tests/support/lint_openapi.sh
+
+hardening: build/attentiond ## look up in the binary what compiler and linker were asked to do against break-ins
+	@tests/hardening.sh
+	@tests/hardening.sh $< $(BUILD)/src/main.o $(OBJECTS)
+
+drains: $(BINARY) ## stop the service in the middle of full load, TIMES=200 times: nothing is lost
+	@ATTENTIOND=$(CURDIR)/$(BINARY) node tests/chaos/drains.js $(or $(TIMES),200)
+
+identity: $(BINARY) ## the same bytes 1,000 times, by 1 to 64 workers, with every set of OpenBLAS kernels
+	@cd tests/api && npm ci --silent --no-audit --no-fund
+	@ATTENTIOND=$(CURDIR)/$(BINARY) node tests/chaos/identity.js
 
 asan tsan: ## all tests under AddressSanitizer+UBSan, or ThreadSanitizer
 	@$(MAKE) --no-print-directory unit MODE=$@

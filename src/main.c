@@ -15,8 +15,10 @@
 #include "service/kept_memory.h"
 #include "service/log.h"
 #include "service/machine.h"
+#include "service/precautions.h"
+#include "service/syscall_filter.h"
 
-enum { EXIT_CONFIG = 78 }; /* EX_CONFIG of sysexits.h */
+enum { EXIT_HUNG = 70, EXIT_CONFIG = 78 }; /* EX_SOFTWARE, EX_CONFIG of sysexits.h */
 
 /* OpenBLAS starts its threads when it is loaded, before main: so the variable must
  * be there when the process starts. That it is there ends the recursion. */
@@ -129,6 +131,21 @@ static void log_start(const struct server *server, const struct info *info,
               LOG_I("ms", (clock_now_ns() - started_ns) / NS_PER_MS));
 }
 
+/* What hangs uses what would be freed, and OpenBLAS would wait for it at the exit. */
+static _Noreturn void leave_hung(void)
+{
+    log_write(LOG_ERROR, "hung", LOG_I("exit_code", EXIT_HUNG));
+    _exit(EXIT_HUNG);
+}
+
+static void look_after(struct site *site)
+{
+    kept_memory_return(atomic_load(&site->memory.spent),
+                       atomic_load(&site->in_flight) == 0);
+    atomic_store(&site->hung,
+                 attention_service_stuck(site->service) >= site->settings->workers);
+}
+
 static void serve(struct server *server, struct site *site, int signals, int argc,
                   char *argv[])
 {
@@ -137,8 +154,7 @@ static void serve(struct server *server, struct site *site, int signals, int arg
     for (;;) {
         bool signalled = server_accept(server, signals, TURN_MS);
         if (clock_now_ns() - looked_ns >= NS_PER_S) {
-            kept_memory_return(atomic_load(&site->memory.spent),
-                               atomic_load(&site->in_flight) == 0);
+            look_after(site);
             looked_ns = clock_now_ns();
         }
         if (!signalled)
@@ -149,7 +165,8 @@ static void serve(struct server *server, struct site *site, int signals, int arg
             site_reload(site);
         } else if (signal_number) {
             log_write(LOG_INFO, "stopping", LOG_S("signal", strsignal(signal_number)));
-            drain(server, site, signals);
+            if (!drain(server, site, signals))
+                leave_hung();
             return;
         }
     }
@@ -166,13 +183,17 @@ static bool start_and_serve(struct settings *s, int signals, int argc, char *arg
     struct server *server = NULL;
     if (site_open(&site, s, &machine, e))
         server = server_new(&site, e);
-    if (server) {
+    /* All threads are there, and all that is to be loaded. */
+    bool fit = server && syscall_filter_install((enum syscall_filter)s->seccomp, e);
+    if (fit) {
+        precautions_warn(s, geteuid());
         log_start(server, &site.info, started_ns);
         serve(server, &site, signals, argc, argv);
-        server_delete(server);
     }
+    if (server)
+        server_delete(server);
     site_close(&site);
-    return server != NULL;
+    return fit;
 }
 
 static int run(struct settings *s, int argc, char *argv[])
@@ -185,9 +206,12 @@ static int run(struct settings *s, int argc, char *argv[])
     fit_descriptor_limit(s);
 
     struct error e = {0};
-    bool served = start_and_serve(s, signals, argc, argv, &e);
+    bool served = (s->core_dumps || precautions_no_core_dumps(&e)) &&
+                  start_and_serve(s, signals, argc, argv, &e);
     if (!served)
         log_write(LOG_ERROR, "start", LOG_S("error", e.message));
+    if (e.code == ERROR_DEADLINE)
+        leave_hung();
     close(signals);
     return served ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -12,6 +12,8 @@
 #include <microhttpd.h>
 #include <stdatomic.h>
 
+#include "http/guard.h"
+#include "http/pace.h"
 #include "http/request_head.h"
 #include "http/request_id.h"
 #include "http/routes.h"
@@ -37,7 +39,6 @@ struct front {
     unsigned surfaces; /* set of enum surface */
 };
 
-enum { REQUESTS_A_CONNECTION = 10000 }; /* then it is closed */
 enum {
     EXCHANGE_TEXT = 64
 }; /* room for the longest path and query that mean something */
@@ -70,7 +71,7 @@ struct request {
     enum error_code error;
     size_t answer_bytes;
     double serialize_ms; /* of what has come back from the service so far; -1: none */
-    int64_t unix_ms, answered_ns;
+    int64_t unix_ms, head_ns, answered_ns;
     struct stream stream; /* of an answer that is sent while it is written */
 
     struct attention_call call; /* its id is the request's id on every route */
@@ -79,19 +80,25 @@ struct request {
 struct exchange {
     const struct front *front;
     struct MHD_Connection *connection;
-    int fd;
-    size_t requests; /* that have ended on this connection */
-    bool linger;     /* bytes may still come that nobody will read */
 
+    /* The watch reads these of every connection, again and again. */
     _Atomic int phase;
     _Atomic int64_t deadline_ns; /* of PHASE_IDLE, _HEAD, _BODY and _ANSWERING */
+    _Atomic int64_t rests_ns;    /* since when a head is awaited */
+
+    int fd;
+    size_t requests;    /* that have ended on this connection */
+    bool linger;        /* bytes may still come that nobody will read */
+    struct guard guard; /* what is read goes through it first */
 
     /* The connection, and the pool while it writes on for an answer that is being sent:
      * whoever is last frees it. */
     _Atomic int holders;
 
-    struct exchange *previous, *next; /* the watch's list, under its lock */
-    unsigned ends_seen; /* the watch's: looks that found the client's FIN */
+    size_t place;           /* in the watch's list, under its lock */
+    unsigned ends_seen;     /* the watch's: looks that found the client's FIN */
+    struct sending sending; /* the watch's, and when its next look at that is due; a */
+    int64_t look_ns;        /* deadline that is another one is that of a new answer */
 
     struct request request;
 };

@@ -35,4 +35,7 @@ void reply_call(struct exchange *x);
  * a client that does not read, either. Any thread. */
 void reply_raw(int fd, const struct error *error);
 
+/* As before, with a Retry-After of so many seconds where there is one at all. */
+void reply_raw_later(int fd, const struct error *error, unsigned retry_after_s);
+
 #endif

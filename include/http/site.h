@@ -30,6 +30,7 @@ struct site {
     struct cors cors;
 
     _Atomic bool ready;    /* the worked example came out right */
+    _Atomic bool hung;     /* every worker is stuck: /readyz says 503 */
     _Atomic bool draining; /* a stop was asked for: /readyz says 503 */
     _Atomic bool closing;  /* new requests are refused, connections are closed */
 

@@ -4,10 +4,12 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 
 #include "http/account.h"
 #include "http/admission.h"
+#include "http/guarded_read.h"
 #include "http/reply.h"
 #include "http/target.h"
 #include "http/watch.h"
@@ -51,18 +53,29 @@ static void *context_of(struct MHD_Connection *connection)
 static struct exchange *open_exchange(const struct front *front,
                                       struct MHD_Connection *connection)
 {
+    int fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)
+                 ->connect_fd;
     struct exchange *x = calloc(1, sizeof *x);
     if (!x)
         return NULL;
+    guard_init(&x->guard, front->site->settings->header_limit);
+    if (!guarded_read_begin(fd, &x->guard)) { /* GCOVR_EXCL_START a million files */
+        free(x);
+        return NULL;
+    } /* GCOVR_EXCL_STOP */
     x->front = front;
     x->connection = connection;
-    x->fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)
-                ->connect_fd;
-    set_deadline(x, clock_now_ns(), exchange_site(x)->settings->header_timeout);
+    x->fd = fd;
+    int64_t now = clock_now_ns();
+    atomic_init(&x->rests_ns, now);
+    set_deadline(x, now, exchange_site(x)->settings->header_timeout);
     atomic_init(&x->phase, PHASE_IDLE);
     atomic_init(&x->holders, 1);
-    watch_add(front->watch, x);
-    return x;
+    if (watch_add(front->watch, x))
+        return x;
+    guarded_read_end(fd);
+    free(x);
+    return NULL;
 }
 
 void exchange_connection(void *front, struct MHD_Connection *connection,
@@ -72,6 +85,11 @@ void exchange_connection(void *front, struct MHD_Connection *connection,
     if (what == MHD_CONNECTION_NOTIFY_STARTED) {
         atomic_fetch_add(&at->site->connections, 1);
         *exchange = open_exchange(at, connection);
+        if (!*exchange) /* nobody would watch it */
+            shutdown(
+                MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)
+                    ->connect_fd,
+                SHUT_RDWR);
         return;
     }
     atomic_fetch_sub(&at->site->connections, 1);
@@ -79,6 +97,7 @@ void exchange_connection(void *front, struct MHD_Connection *connection,
     if (!x)
         return;
     watch_remove(at->watch, x);
+    guarded_read_end(x->fd);
     int copy = x->linger ? fcntl(x->fd, F_DUPFD_CLOEXEC, 0) : -1;
     if (copy >= 0)
         watch_farewell(at->watch, copy);
@@ -121,9 +140,10 @@ void *exchange_begin(void *front, const char *target, struct MHD_Connection *con
     struct target parts;
     if (target_parse(target, &parts, &r->refusal))
         keep_target(r, &parts);
-    else if (r->refusal.code == ERROR_TOO_LARGE)
-        r->refusal_status = MHD_HTTP_URI_TOO_LONG;
+    else
+        r->must_close = r->refusal.code == ERROR_BAD_REQUEST;
 
+    atomic_store_explicit(&x->rests_ns, r->call.received_ns, memory_order_relaxed);
     set_deadline(x, r->call.received_ns, exchange_site(x)->settings->header_timeout);
     if (!exchange_enter(x, PHASE_IDLE, PHASE_HEAD))
         r->must_close = true; /* cut; the next step sees it, too */
@@ -134,8 +154,8 @@ static enum MHD_Result add_field(void *head, enum MHD_ValueKind kind, const char
                                  size_t name_length, const char *value,
                                  size_t value_length)
 {
-    (void)kind;
-    request_head_add(head, name, name_length, value, value_length);
+    (void)kind, (void)value_length;
+    request_head_add(head, name, name_length, value);
     return MHD_YES;
 }
 
@@ -187,6 +207,16 @@ static bool make_room(struct exchange *x, uint64_t body_length)
     return r->body != NULL;
 }
 
+/* As long as nobody cut it, the deadline is that of the body. */
+static void pace_body(struct exchange *x)
+{
+    const struct request *r = &x->request;
+    atomic_store_explicit(
+        &x->deadline_ns,
+        pace_body_deadline(exchange_site(x)->settings, r->head_ns, r->body_bytes),
+        memory_order_relaxed);
+}
+
 static enum MHD_Result take_head(struct exchange *x, const char *method,
                                  const char *version)
 {
@@ -194,11 +224,11 @@ static enum MHD_Result take_head(struct exchange *x, const char *method,
     r->head_read = true;
     r->method = method_read(method);
     r->http_1_0 = strcmp(version, MHD_HTTP_VERSION_1_0) == 0;
-    r->head.malformed = !request_head_is_token(method, strlen(method));
     MHD_get_connection_values_n(x->connection, MHD_HEADER_KIND, add_field, &r->head);
     identify(r);
 
-    set_deadline(x, clock_now_ns(), exchange_site(x)->settings->body_timeout);
+    r->head_ns = clock_now_ns();
+    pace_body(x);
     if (!exchange_enter(x, PHASE_HEAD, PHASE_BODY))
         return MHD_NO;
 
@@ -207,9 +237,14 @@ static enum MHD_Result take_head(struct exchange *x, const char *method,
         return MHD_YES;
 
     /* An answer queued here closes the connection; without a body that is not needed
-     * and the refusal waits for the end of the request, which is now. */
+     * and the refusal waits for the end of the request, which is now. When there is too
+     * much to do, a body that is about to come anyhow is less of it than another
+     * connection. */
+    enum { READ_ON = 256 * 1024 };
     bool body_follows = r->body_kind == BODY_CHUNKED || body_length > 0;
-    if (!body_follows && !r->must_close)
+    bool passes_over = r->refusal.code == ERROR_OVERLOADED && body_length <= READ_ON &&
+                       !r->head.expect;
+    if ((!body_follows || passes_over) && !r->must_close)
         return MHD_YES;
     r->must_close = true;
     x->linger = true;
@@ -257,6 +292,7 @@ static enum MHD_Result take_body(struct exchange *x, const char *data, size_t *s
     if (r->body && !r->refusal.code && !keep_body(x, data, length))
         r->body = NULL;
     r->body_bytes += length;
+    pace_body(x);
     return MHD_YES;
 }
 
@@ -264,6 +300,8 @@ static enum MHD_Result complete(struct exchange *x)
 {
     struct request *r = &x->request;
     r->call.complete_ns = clock_now_ns();
+    if (guard_refuses(&x->guard, x->requests, &r->refusal_status, &r->refusal))
+        r->must_close = x->linger = true; /* its chunks */
     if (r->refusal.code)
         return refuse(x);
     if (!exchange_enter(x, PHASE_BODY, PHASE_ANSWERING))
@@ -315,6 +353,7 @@ void exchange_end(void *front, struct MHD_Connection *connection, void **context
     atomic_fetch_sub_explicit(&exchange_site(x)->in_flight, 1, memory_order_relaxed);
 
     /* An exchange that was cut stays so: its connection is about to be closed. */
+    atomic_store_explicit(&x->rests_ns, now, memory_order_relaxed);
     set_deadline(x, now, exchange_site(x)->settings->idle_timeout);
     int phase = atomic_load(&x->phase);
     while (phase != PHASE_CUT &&

@@ -35,6 +35,7 @@ static struct attention_limits limits_of(const struct settings *s,
         .max_heads = s->max_heads,
         .max_map_numbers = s->max_map_numbers,
         .answer_limit = s->answer_limit,
+        .json_depth = s->json_depth,
         .near_bytes = machine->near_bytes,
     };
 }
@@ -89,6 +90,7 @@ static bool open_service(struct site *site, struct error *e)
         .queue_work = s->queue_work,
         .queue_wait_ns = (int64_t)s->queue_wait * NS_PER_MS,
         .timeout_ns = (int64_t)s->timeout * NS_PER_MS,
+        .task_timeout_ns = (int64_t)s->task_timeout * NS_PER_MS,
         .limits = site->info.attention,
         .metrics = site->metrics,
     };

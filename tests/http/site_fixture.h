@@ -25,6 +25,7 @@ struct attention_service {
     _Atomic bool full;   /* refuses calls */
     _Atomic bool closed; /* stops what it keeps */
     _Atomic bool ended;
+    _Atomic bool stuck;     /* gives nothing back, even when it is to end */
     _Atomic size_t taken;   /* calls accepted so far */
     _Atomic size_t windows; /* of each answer, where it is more than one */
     _Atomic size_t again;   /* windows after the first that were asked for */
@@ -86,8 +87,9 @@ static struct attention_call *take(struct attention_service *pool)
     pthread_mutex_lock(&pool->lock);
     for (size_t i = 0; i < pool->count && !call; i++) {
         call = pool->waiting[i];
-        bool kept = atomic_load(&pool->hold) && !atomic_load(&pool->closed) &&
-                    !atomic_load(&call->cancelled);
+        bool kept = atomic_load(&pool->stuck) ||
+                    (atomic_load(&pool->hold) && !atomic_load(&pool->closed) &&
+                     !atomic_load(&call->cancelled));
         if (kept)
             call = NULL;
         else
@@ -128,6 +130,13 @@ bool attention_service_answer_small(struct attention_service *pool,
     return false;
 }
 
+bool attention_service_has_room(struct attention_service *pool, size_t body_bytes,
+                                struct error *e)
+{
+    return body_bytes <= 8192 || !atomic_load(&pool->full) ||
+           error_set(e, ERROR_OVERLOADED, "", "the queue is full");
+}
+
 bool attention_service_submit(struct attention_service *pool,
                               struct attention_call *call, struct error *e)
 {
@@ -165,14 +174,22 @@ void attention_service_close(struct attention_service *pool)
 bool attention_service_drain(struct attention_service *pool, int64_t until_ns)
 {
     (void)until_ns;
-    size_t left = 1;
-    while (left) {
-        pthread_mutex_lock(&pool->lock);
-        left = pool->count;
-        pthread_mutex_unlock(&pool->lock);
+    while (!attention_service_idle(pool) && !atomic_load(&pool->stuck))
         nanosleep(&(struct timespec){0, 200000}, NULL);
-    }
     return true;
+}
+
+bool attention_service_idle(struct attention_service *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    bool idle = pool->count == 0;
+    pthread_mutex_unlock(&pool->lock);
+    return idle;
+}
+
+size_t attention_service_stuck(struct attention_service *pool)
+{
+    return atomic_load(&pool->stuck);
 }
 
 void attention_service_delete(struct attention_service *pool)
@@ -238,7 +255,7 @@ static inline void fixture_end(struct fixture *f, bool drained)
     if (!drained) {
         fixture_stop_accepting(f);
         ck_assert_int_eq(write(f->wake[1], "x", 1), 1); /* at once */
-        drain(f->server, &f->site, f->wake[0]);
+        ck_assert(drain(f->server, &f->site, f->wake[0]));
     }
     server_delete(f->server);
     ck_assert_uint_eq(atomic_load(&f->site.in_flight), 0);

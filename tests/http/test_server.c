@@ -44,12 +44,13 @@ START_TEST(a_refusal_says_why)
         {"GET /../livez HTTP/1.1\r\nHost: a\r\n\r\n", "404", "not-found", "", false},
         {"GET http://b/livez HTTP/1.1\r\nHost: a\r\n\r\n", "404", "not-found", "",
          false},
-        {"GET /livez%00 HTTP/1.1\r\nHost: a\r\n\r\n", "400", "bad-request", "", false},
-        {"GET /%6civez HTTP/1.1\r\nHost: a\r\n\r\n", "400", "bad-request", "", false},
+        {"GET /livez%00 HTTP/1.1\r\nHost: a\r\n\r\n", "400", "bad-request", "", true},
+        {"GET /%6civez HTTP/1.1\r\nHost: a\r\n\r\n", "400", "bad-request", "", true},
         {"GET /%2e%2e%2flivez HTTP/1.1\r\nHost: a\r\n\r\n", "400", "bad-request", "",
-         false},
+         true},
         {"GET * HTTP/1.1\r\nHost: a\r\n\r\n", "400", "bad-request", "", false},
-        {"CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n", "400", "bad-request", "", false},
+        {"CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n", "501", "not-implemented", "",
+         true},
         {"DELETE /livez HTTP/1.1\r\nHost: a\r\n\r\n", "405", "method-not-allowed",
          "Allow: GET, HEAD, OPTIONS\r\n", false},
         {"GET /v1/attention HTTP/1.1\r\nHost: a\r\n\r\n", "405", "method-not-allowed",
@@ -248,6 +249,7 @@ static void send_chunks(int fd, int count)
     client_send(fd, "0\r\nContent-Length: 3\r\n\r\n");
 }
 
+/* threat 21 */
 START_TEST(a_chunked_body_may_be_as_long_as_any)
 {
     static const char *const flags[] = {"--body-limit", "100000", NULL};
@@ -355,6 +357,7 @@ START_TEST(spent_memory_is_said_before_the_body)
 }
 END_TEST
 
+/* threat 95 */
 START_TEST(the_work_of_a_client_that_left_is_cancelled)
 {
     fixture_start(&f, no_flags);
@@ -460,6 +463,7 @@ START_TEST(what_goes_wrong_in_the_middle_of_an_answer_cuts_it)
 }
 END_TEST
 
+/* threat 96 */
 START_TEST(a_client_that_only_stopped_sending_is_answered)
 {
     fixture_start(&f, no_flags);
@@ -476,6 +480,7 @@ START_TEST(a_client_that_only_stopped_sending_is_answered)
 }
 END_TEST
 
+/* threats 14, 92 */
 START_TEST(who_sends_too_slowly_is_cut)
 {
     static const char *const flags[] = {"--header-timeout",
@@ -490,7 +495,7 @@ START_TEST(who_sends_too_slowly_is_cut)
         bool told;
     } cases[] = {
         {"", false},
-        {"GET /live", false},
+        {"GET /live", true},
         {"GET /livez HTTP/1.1\r\nHost: a\r\nX: ", true},
         {POST_HEAD "Content-Length: 7\r\n\r\n{\"a\"", true},
         {POST_HEAD "Transfer-Encoding: chunked\r\n\r\n3\r\nabc", true},
@@ -561,7 +566,7 @@ START_TEST(too_many_connections_are_told_so)
     }
     const char *answer = ask(&f, "GET /livez HTTP/1.1\r\nHost: a\r\n\r\n");
     ASSERT_STARTS(answer, "HTTP/1.1 503 ");
-    ASSERT_HAS(answer, "\r\nRetry-After: 1\r\n");
+    ASSERT_HAS(answer, "\r\nRetry-After: 7\r\n");
     ASSERT_HAS(answer, "\r\nX-Request-Id: ");
     ASSERT_HAS(answer, "problem:overloaded");
     ASSERT_HAS(answer, "(connection_limit)");
@@ -592,6 +597,8 @@ START_TEST(what_happened_is_counted_and_kept)
                "\nattentiond_requests_total{route=\"other\",code=\"404\"} 1\n");
     ASSERT_HAS(metrics, "\nattentiond_rejected_total{reason=\"not-found\"} 1\n");
     ASSERT_HAS(metrics, "\nattentiond_in_flight_requests 1\n");
+    ASSERT_HAS(metrics, "\nattentiond_request_memory_bytes 0\n");
+    ASSERT_HAS(metrics, "\nattentiond_request_memory_limit_bytes 268435456\n");
 
     client_send(fd, "GET /metrics/requests?limit=3 HTTP/1.1\r\nHost: a\r\n\r\n");
     const char *records = client_hear(fd);
@@ -669,7 +676,7 @@ END_TEST
 static void *drain_it(void *unused)
 {
     (void)unused;
-    drain(f.server, &f.site, f.wake[0]);
+    ck_assert(drain(f.server, &f.site, f.wake[0]));
     return NULL;
 }
 
@@ -681,6 +688,7 @@ static pthread_t start_drain(void)
     return thread;
 }
 
+/* threats 99, 100 */
 START_TEST(a_drain_answers_what_was_accepted)
 {
     fixture_start(&f, no_flags);
@@ -718,6 +726,7 @@ START_TEST(a_drain_answers_what_was_accepted)
 }
 END_TEST
 
+/* threat 99 */
 START_TEST(while_it_is_announced_a_drain_goes_on_serving)
 {
     static const char *const flags[] = {"--drain-delay", "400ms", NULL};
@@ -736,6 +745,7 @@ START_TEST(while_it_is_announced_a_drain_goes_on_serving)
 }
 END_TEST
 
+/* threat 100 */
 START_TEST(what_a_drain_cannot_finish_is_refused)
 {
     static const char *const flags[] = {"--drain-timeout", "200ms", NULL};
@@ -777,6 +787,44 @@ START_TEST(a_second_signal_ends_a_drain)
 }
 END_TEST
 
+/* The worker hangs: its client is told, and all that remains is to leave. */
+START_TEST(a_drain_ends_though_a_worker_hangs)
+{
+    static const char *const flags[] = {"--drain-timeout", "20ms", NULL};
+    fixture_start(&f, flags);
+    atomic_store(&f.site.service->stuck, true);
+    int fd = client_open(&f);
+    client_send(fd, JSON_7 "\r\n{\"a\":1}");
+    await(atomic_load(&f.site.in_flight) == 1);
+    fixture_stop_accepting(&f);
+    ck_assert(!drain(f.server, &f.site, f.wake[0]));
+    const char *answer = client_hear(fd);
+    ASSERT_STARTS(answer, "HTTP/1.1 503 ");
+    ASSERT_HAS(answer, "problem:shutting-down");
+    ASSERT_HAS(answer, "\r\nConnection: close\r\n");
+    ck_assert(client_is_closed(fd));
+    close(fd);
+
+    atomic_store(&f.site.service->stuck, false);
+    await(attention_service_idle(f.site.service));
+    await(atomic_load(&f.site.in_flight) == 0);
+    fixture_end(&f, true);
+}
+END_TEST
+
+START_TEST(who_has_no_worker_left_is_not_ready)
+{
+    fixture_start(&f, no_flags);
+    atomic_store(&f.site.hung, true);
+    const char *answer = ask(&f, "GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n");
+    ASSERT_STARTS(answer, "HTTP/1.1 503 ");
+    ASSERT_HAS(answer, "every worker is stuck");
+    atomic_store(&f.site.hung, false);
+    ASSERT_STARTS(ask(&f, "GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n"), "HTTP/1.1 200 ");
+    fixture_end(&f, false);
+}
+END_TEST
+
 TEST_PROGRAM(
     "server", a_request_is_answered_by_the_pool, a_refusal_says_why, a_head_has_a_limit,
     requests_on_one_connection_are_answered_in_order, a_request_may_come_byte_by_byte,
@@ -793,4 +841,5 @@ TEST_PROGRAM(
     what_happened_is_counted_and_kept, metrics_may_have_a_listener_of_their_own,
     a_socket_file_works_and_is_removed, an_address_in_use_is_an_error,
     a_drain_answers_what_was_accepted, while_it_is_announced_a_drain_goes_on_serving,
-    what_a_drain_cannot_finish_is_refused, a_second_signal_ends_a_drain)
+    what_a_drain_cannot_finish_is_refused, a_second_signal_ends_a_drain,
+    a_drain_ends_though_a_worker_hangs, who_has_no_worker_left_is_not_ready)

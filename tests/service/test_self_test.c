@@ -1,5 +1,7 @@
 #include "service/self_test.h"
 
+#include <semaphore.h>
+
 #include "core/blas.h"
 #include "service/clock.h"
 #include "support/test.h"
@@ -60,11 +62,95 @@ START_TEST(every_worker_takes_part)
         struct error e = {0};
         struct scheduler *s = scheduler_new(&options, &e);
         ck_assert_ptr_nonnull(s);
-        ck_assert_msg(self_test_run(s, counts[i], &e), "%s", e.message);
+        ck_assert_msg(self_test_run(s, counts[i], clock_now_ns() + 60 * NS_PER_S, &e),
+                      "%s", e.message);
         scheduler_delete(s);
     }
 }
 END_TEST
 
+static const struct vector_kernels *best;
+
+static void multiply_badly(const struct tile_product *p)
+{
+    best->multiply(p);
+    p->c[5 * p->c_stride + p->width - 1] += 0.5f;
+}
+
+START_TEST(every_set_of_vector_kernels_is_tried)
+{
+    struct error e = {0};
+    const struct vector_kernels *set;
+    for (size_t n = 0; (set = vector_kernels_choice(n)); n++)
+        ck_assert_msg(self_test_vectors(set, &e), "%s", e.message);
+
+    best = vector_kernels_choice(0);
+    struct vector_kernels bad = *best;
+    bad.name = "bad";
+    bad.multiply = multiply_badly;
+    ck_assert(!self_test_vectors(&bad, &e));
+    ck_assert_int_eq(e.code, ERROR_INTERNAL);
+    ck_assert_ptr_nonnull(strstr(e.message, "by the bad kernels"));
+}
+END_TEST
+
+/* One worker, which another job keeps. */
+struct holder {
+    struct job job;
+    sem_t held, go;
+    bool begun;
+};
+
+static void hold(struct job *job, size_t task, void *scratch)
+{
+    (void)task, (void)scratch;
+    struct holder *h = (struct holder *)job;
+    sem_post(&h->held);
+    sem_wait(&h->go);
+}
+
+static bool hold_once(struct job *job)
+{
+    struct holder *h = (struct holder *)job;
+    job->run = hold;
+    job->tasks = 1;
+    bool first = !h->begun;
+    h->begun = true;
+    return first;
+}
+
+static void forget(struct job *job)
+{
+    (void)job;
+}
+
+START_TEST(a_worker_that_hangs_is_not_waited_for)
+{
+    const struct scheduler_options options = {.workers = 1,
+                                              .queue_depth = 2,
+                                              .queue_wait_ns = NS_PER_S,
+                                              .scratch_limit = 1,
+                                              .patience_ns = NS_PER_MS};
+    struct error e = {0};
+    struct scheduler *s = scheduler_new(&options, &e);
+    ck_assert_ptr_nonnull(s);
+    struct holder h = {
+        .job = {.next = hold_once, .finished = forget, .deadline_ns = INT64_MAX}};
+    sem_init(&h.held, 0, 0);
+    sem_init(&h.go, 0, 0);
+    ck_assert(scheduler_submit(s, &h.job, &e));
+    sem_wait(&h.held);
+    ck_assert(!self_test_run(s, 1, clock_now_ns() + NS_PER_MS, &e));
+    ck_assert_int_eq(e.code, ERROR_DEADLINE);
+    ck_assert_str_eq(e.message, "a worker hangs in the self test");
+    sem_post(&h.go);
+    scheduler_drain(s, clock_now_ns() + 60 * NS_PER_S);
+    ck_assert(scheduler_idle(s));
+    scheduler_delete(s);
+}
+END_TEST
+
 TEST_PROGRAM("self_test", both_kernels_compute_the_worked_example,
-             a_kernel_that_computes_wrongly_is_found_out, every_worker_takes_part)
+             a_kernel_that_computes_wrongly_is_found_out,
+             every_set_of_vector_kernels_is_tried, every_worker_takes_part,
+             a_worker_that_hangs_is_not_waited_for)

@@ -26,6 +26,7 @@ group() {
         library gnutls libgnutls28-dev
         library jansson libjansson-dev
         library openblas libopenblas-pthread-dev
+        library libseccomp libseccomp-dev
         ;;
     demo)
         tool curl curl
