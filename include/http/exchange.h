@@ -52,13 +52,13 @@ struct request {
     enum http_method method;
     bool http_1_0, head_read;
     struct request_head head;
+    struct key_use key; /* taken when the head was read, given back at the end */
     enum body_kind body_kind;
     const struct route *route; /* NULL: there is none */
     size_t label;              /* routes_label() of the path */
     size_t offer;              /* which of route->offers was chosen */
     char trace_id[TRACE_ID_BYTES];
 
-    struct key_use key;      /* taken when its head was read, given back at its end */
     struct error refusal;    /* ERROR_NONE: admitted */
     unsigned refusal_status; /* 0: that of its code */
     bool must_close;         /* nothing more can be read from this connection */

@@ -295,6 +295,57 @@ START_TEST(without_memory_the_old_keys_stay)
 }
 END_TEST
 
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+/* The allocation that fails, counted from 1; 0: none. The C library's own are taken
+ * over by those of the program. */
+static size_t failing;
+void *__libc_calloc(size_t count, size_t size);
+void *__libc_memalign(size_t alignment, size_t size);
+
+static bool fails(void)
+{
+    return failing > 0 && --failing == 0;
+}
+
+void *calloc(size_t count, size_t size)
+{
+    return fails() ? NULL : __libc_calloc(count, size);
+}
+
+void *aligned_alloc(size_t alignment, size_t size)
+{
+    return fails() ? NULL : __libc_memalign(alignment, size);
+}
+
+START_TEST(whichever_allocation_fails_the_old_keys_stay)
+{
+    struct key_use use;
+    struct keys *k = open_keys("a infer " D(001) "\n", 0);
+    write_keys("b infer " D(002) "\na infer " D(001) "\nc infer " D(003) "\n");
+    size_t n = 1;
+    for (bool done = false; !done; n++) {
+        struct error e = {0};
+        failing = n;
+        done = keys_reload(k, &e);
+        failing = 0;
+        ck_assert(done || e.code == ERROR_OUT_OF_MEMORY);
+        ck_assert_uint_eq(keys_count(k), done ? 3 : 1);
+        ck_assert_int_eq(take(k, 1, ROLE_INFER, &use), KEY_TAKEN);
+        keys_give_back(&use);
+    }
+    ck_assert_uint_eq(n - 2, 4); /* the arena, the table, and two slots */
+    keys_delete(k);
+    unlink(path);
+}
+END_TEST
+#else
+START_TEST(whichever_allocation_fails_the_old_keys_stay)
+{
+    puts("skipped: a sanitizer has the allocations");
+}
+END_TEST
+#endif
+
 /* What the threads of the next test share. */
 static struct {
     struct keys *keys;
@@ -363,4 +414,5 @@ TEST_PROGRAM("keys", a_key_may_do_what_its_roles_say,
              a_file_that_is_wrong_changes_nothing,
              a_refusal_names_file_and_line_and_nothing_of_what_is_there,
              what_is_no_file_of_keys_is_refused, without_memory_the_old_keys_stay,
+             whichever_allocation_fails_the_old_keys_stay,
              tables_are_replaced_while_threads_look_at_them)
