@@ -45,9 +45,10 @@ HELPERS  := $(filter-out $(TESTS),$(wildcard tests/support/*.c tests/property/*.
 SUPPORT  := $(HELPERS:%.c=$(BUILD)/%.o)
 PROGRAMS := $(TESTS:%.c=$(BUILD)/%)
 FUZZERS  := $(patsubst %.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+REPLAYS  := $(patsubst tests/fuzz/fuzz_%.c,$(BUILD)/tests/fuzz/replay_%,$(wildcard tests/fuzz/fuzz_*.c))
 
 .PHONY: all config demo test run install unit api openapi asan tsan layers format lint coverage \
-        fuzz aarch64 aarch64-tests bench bench-programs bench-check bench-record bench-codec vectors mutation container clean help
+        fuzz fuzz-coverage fuzz-coverage-replays threats aarch64 aarch64-tests bench bench-programs bench-check bench-record bench-codec vectors mutation container clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -75,8 +76,8 @@ install: build/attentiond ## install into $(DESTDIR)$(PREFIX)
 	install -D -m 644 config/attentiond.conf $(DESTDIR)$(PREFIX)/share/attentiond/attentiond.conf
 	install -D -m 644 openapi/openapi.yaml $(DESTDIR)$(PREFIX)/share/attentiond/openapi.yaml
 
-unit: $(PROGRAMS) ## run the unit tests of MODE
-	@tests/support/run_units.sh $(PROGRAMS)
+unit: $(PROGRAMS) $(REPLAYS) ## run the unit tests of MODE
+	@tests/support/run_units.sh $(PROGRAMS) $(REPLAYS)
 
 api: $(BINARY) ## run the tests that talk to the service of MODE over HTTP
 	@cd tests/api && npm ci --silent --no-audit --no-fund
@@ -148,9 +149,18 @@ coverage: ## run the unit tests and print which lines they reach
 mutation: $(PROGRAMS) ## make mistakes in a copy of the sources; the tests must notice each
 	@tests/mutation/run.sh $(if $(ONLY),'$(ONLY)')
 
-fuzz: ## libFuzzer (clang) on every decoder, each for FUZZ_SECONDS=10
+fuzz: ## libFuzzer (clang) on every parser, each for FUZZ_SECONDS=60
 	@$(MAKE) --no-print-directory MODE=fuzz CC=clang $(FUZZERS)
-	@tests/fuzz/run.sh $(or $(FUZZ_SECONDS),10) $(FUZZERS)
+	@tests/fuzz/run.sh $(or $(FUZZ_SECONDS),60) $(FUZZERS)
+
+fuzz-coverage: ## how much of the parsers the kept corpora reach: 90 % of each file's lines
+	@$(MAKE) --no-print-directory MODE=coverage fuzz-coverage-replays
+
+fuzz-coverage-replays: $(REPLAYS)
+	@tests/fuzz/coverage.sh $(REPLAYS)
+
+threats: ## which of the bad inputs of ../shared/design/THREATS.md have no test
+	@tests/check_threats.sh
 
 # Always the release build, whatever MODE says.
 BENCH    := build/release/tests/bench
@@ -221,6 +231,10 @@ $(BUILD)/libattentiond.a: $(OBJECTS)
 $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/libattentiond.a
 	@echo "  LD    $@"
 	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
+
+$(BUILD)/tests/fuzz/replay_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/replay.o $(BUILD)/libattentiond.a
+	@echo "  LD    $@"
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 $(BUILD)/tests/bench/bench_attention: $(BUILD)/tests/bench/bench_attention_shapes.o
 
