@@ -39,7 +39,7 @@ MODULES  := $(wildcard $(if $(filter aarch64,$(MODE)),src/base/*.c src/core/*.c,
 HEADERS  := $(wildcard include/*/*.h)
 TESTS    := $(wildcard tests/base/test_*.c tests/core/test_*.c tests/codec/test_*.c \
               tests/service/test_*.c tests/http/test_*.c tests/conformance/test_*.c \
-              tests/property/test_*.c)
+              tests/property/test_*.c tests/faults/test_*.c)
 OBJECTS  := $(MODULES:%.c=$(BUILD)/%.o)
 HELPERS  := $(filter-out $(TESTS),$(wildcard tests/support/*.c tests/property/*.c))
 SUPPORT  := $(HELPERS:%.c=$(BUILD)/%.o)
@@ -235,6 +235,13 @@ $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/libattentiond.a
 $(BUILD)/tests/fuzz/replay_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/replay.o $(BUILD)/libattentiond.a
 	@echo "  LD    $@"
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+# Whose calls can be made to fail, see tests/faults/failing.h.
+FAILING := malloc calloc realloc aligned_alloc pthread_create socket accept4 getrandom fopen \
+           MHD_create_response_from_buffer MHD_create_response_from_iovec \
+           MHD_create_response_from_callback MHD_add_response_header MHD_queue_response
+$(BUILD)/tests/faults/test_%: LDFLAGS += $(FAILING:%=-Wl,--wrap=%)
+$(filter $(BUILD)/tests/faults/%,$(PROGRAMS)): $(BUILD)/tests/faults/failing.o
 
 $(BUILD)/tests/bench/bench_attention: $(BUILD)/tests/bench/bench_attention_shapes.o
 
