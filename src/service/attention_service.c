@@ -99,8 +99,6 @@ bool attention_service_drain(struct attention_service *s, int64_t until_ns)
 
 void attention_service_delete(struct attention_service *s)
 {
-    if (!s)
-        return;
     scheduler_delete(s->scheduler);
     pthread_mutex_destroy(&s->context.failing);
     free(s);

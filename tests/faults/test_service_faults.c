@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <sys/random.h>
 #include <time.h>
 
@@ -108,10 +109,29 @@ static const char worked_example[] =
     "\"c\"],\"weights\":{\"wq\":[[1,1],[1,0],[0,1]],\"wk\":[[1,0],[0,1],[1,1]],"
     "\"wv\":[[1,1],[0,1],[1,0]]},\"return\":[\"statistics\",\"lse\"]}";
 
+/* [[...], ...]: {"sequences": TOKENS rows}, long enough to need room of its own. */
+static char crowd[64 * 1024];
+
+static void write_crowd(void)
+{
+    enum { TOKENS = 200, WIDTH = 16 };
+    size_t length = (size_t)sprintf(crowd, "{\"sequences\":[");
+    for (size_t i = 0; i < TOKENS * WIDTH; i++)
+        length += (size_t)sprintf(crowd + length, "%s%zu%s", i % WIDTH ? "," : "[",
+                                  i * i % 7, i % WIDTH == WIDTH - 1 ? "]," : "");
+    sprintf(crowd + length - 1, "]}");
+}
+
 static const struct {
+    const char *body;
     enum answer_form form;
     bool small;
-} ways[] = {{ANSWER_JSON, true}, {ANSWER_JSON, false}, {ANSWER_TEXT, false}};
+} ways[] = {{worked_example, ANSWER_JSON, true},
+            {worked_example, ANSWER_JSON, false},
+            {worked_example, ANSWER_TEXT, false},
+            {crowd, ANSWER_JSON, false},
+            {crowd, ANSWER_TEXT, false}};
+enum { WAYS = sizeof ways / sizeof *ways };
 
 static bool same(const char *a, size_t a_length, const char *b, size_t b_length)
 {
@@ -126,16 +146,18 @@ START_TEST(a_call_in_which_memory_fails_says_so_and_the_next_has_the_same_bytes)
     const struct attention_service_options options = defaults(m);
     struct attention_service *s = attention_service_new(&options, &e);
     ck_assert_ptr_nonnull(s);
+    write_crowd();
+    const char *body = ways[_i / 2].body;
     const enum answer_form form = ways[_i / 2].form;
     const bool small = ways[_i / 2].small;
     size_t wanted_length, length;
-    char *wanted = ask(s, worked_example, form, small, &wanted_length, &e);
+    char *wanted = ask(s, body, form, small, &wanted_length, &e);
     ck_assert_msg(wanted != NULL, "%s", e.message);
 
     unsigned refused = 0;
     for (unsigned k = 1, good = 0; good < 3; k++) {
         failing_begin(k, _i % 2);
-        char *answer = ask(s, worked_example, form, small, &length, &e);
+        char *answer = ask(s, body, form, small, &length, &e);
         if (answer) {
             ck_assert(same(answer, length, wanted, wanted_length));
             good++;
@@ -145,7 +167,7 @@ START_TEST(a_call_in_which_memory_fails_says_so_and_the_next_has_the_same_bytes)
             refused++;
         }
         free(answer);
-        answer = ask(s, worked_example, form, small, &length, &e);
+        answer = ask(s, body, form, small, &length, &e);
         ck_assert(answer && same(answer, length, wanted, wanted_length));
         free(answer);
     }
@@ -153,6 +175,29 @@ START_TEST(a_call_in_which_memory_fails_says_so_and_the_next_has_the_same_bytes)
     free(wanted);
     end(s);
     metrics_delete(m);
+}
+END_TEST
+
+/* Of a new pool, whose worker has no room yet. */
+START_TEST(a_worker_that_gets_no_room_says_so)
+{
+    unsigned refused = 0;
+    write_crowd();
+    for (unsigned k = 1, good = 0; good < 2; k++) {
+        struct error e = {0};
+        struct attention_service_options options = defaults(NULL);
+        options.workers = 1;
+        struct attention_service *s = attention_service_new(&options, &e);
+        ck_assert_ptr_nonnull(s);
+        size_t length;
+        failing_begin(k, false);
+        char *answer = ask(s, crowd, ANSWER_JSON, false, &length, &e);
+        good += answer != NULL;
+        refused += strstr(e.message, "a worker has no room for the ") != NULL;
+        free(answer);
+        end(s);
+    }
+    ck_assert_uint_eq(refused, 1);
 }
 END_TEST
 
@@ -190,7 +235,8 @@ int main(void)
     tcase_add_loop_test(tcase, a_pool_that_cannot_be_had_says_why, 0, 2);
     tcase_add_loop_test(
         tcase, a_call_in_which_memory_fails_says_so_and_the_next_has_the_same_bytes, 0,
-        6);
+        2 * WAYS);
+    tcase_add_test(tcase, a_worker_that_gets_no_room_says_so);
     tcase_add_loop_test(tcase, small_parts_are_whole_or_not_there, 0, 2);
     Suite *suite = suite_create("service_faults");
     suite_add_tcase(suite, tcase);

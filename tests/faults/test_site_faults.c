@@ -1,5 +1,8 @@
 /* Every call of the HTTP side that may fail does so once, and then from there on. */
 #include "faults/failing.h"
+
+#include <sys/resource.h>
+
 #include "http/site_fixture.h"
 
 static struct fixture f;
@@ -60,22 +63,25 @@ static const struct {
     const char *request, *status;
     size_t chunks;  /* of 4096 bytes, in the place of a body */
     size_t windows; /* of the answer */
+    size_t pieces;
 } scenes[] = {
-    {POST_HEAD LAST "Content-Length: 7\r\n\r\n{\"a\":1}", "200", 0, 0},
-    {POST_HEAD LAST "Transfer-Encoding: chunked\r\n\r\n", "200", 80, 0},
-    {POST_HEAD LAST "Content-Length: 7\r\n\r\n{\"a\":1}", "200", 0, 3},
+    {POST_HEAD LAST "Content-Length: 7\r\n\r\n{\"a\":1}", "200", 0, 0, 0},
+    {POST_HEAD LAST "Transfer-Encoding: chunked\r\n\r\n", "200", 80, 0, 0},
+    {POST_HEAD LAST "Content-Length: 7\r\n\r\n{\"a\":1}", "200", 0, 3, 0},
+    {POST_HEAD LAST "Content-Length: 7\r\n\r\n{\"a\":1}", "200", 0, 0, 9000},
     {POST_HEAD LAST "Content-Length: 7\r\nAccept: image/png\r\n\r\n{\"a\":1}", "406", 0,
-     0},
+     0, 0},
     {"POST /v1/attention HTTP/1.1\r\nHost: a\r\n" LAST "Content-Length: 1\r\n\r\n1",
-     "415", 0, 0},
-    {"GET /v1/attention HTTP/1.1\r\nHost: a\r\n" LAST "\r\n", "405", 0, 0},
-    {"OPTIONS /v1/attention HTTP/1.1\r\nHost: a\r\n" LAST "\r\n", "204", 0, 0},
-    {"GET /v1/info HTTP/1.1\r\nHost: a\r\n" LAST "\r\n", "200", 0, 0},
-    {"GET /openapi.json HTTP/1.1\r\nHost: a\r\n" LAST "\r\n", "200", 0, 0},
-    {"GET /metrics HTTP/1.1\r\nHost: a\r\n" LAST "\r\n", "200", 0, 0},
-    {"GET /metrics/requests?limit=1 HTTP/1.1\r\nHost: a\r\n" LAST "\r\n", "200", 0, 0},
-    {"HEAD /livez HTTP/1.1\r\nHost: a\r\n" LAST "\r\n", "200", 0, 0},
-    {"GET /nowhere HTTP/1.1\r\nHost: a\r\n" LAST "\r\n", "404", 0, 0},
+     "415", 0, 0, 0},
+    {"GET /v1/attention HTTP/1.1\r\nHost: a\r\n" LAST "\r\n", "405", 0, 0, 0},
+    {"OPTIONS /v1/attention HTTP/1.1\r\nHost: a\r\n" LAST "\r\n", "204", 0, 0, 0},
+    {"GET /v1/info HTTP/1.1\r\nHost: a\r\n" LAST "\r\n", "200", 0, 0, 0},
+    {"GET /openapi.json HTTP/1.1\r\nHost: a\r\n" LAST "\r\n", "200", 0, 0, 0},
+    {"GET /metrics HTTP/1.1\r\nHost: a\r\n" LAST "\r\n", "200", 0, 0, 0},
+    {"GET /metrics/requests?limit=1 HTTP/1.1\r\nHost: a\r\n" LAST "\r\n", "200", 0, 0,
+     0},
+    {"HEAD /livez HTTP/1.1\r\nHost: a\r\n" LAST "\r\n", "200", 0, 0, 0},
+    {"GET /nowhere HTTP/1.1\r\nHost: a\r\n" LAST "\r\n", "404", 0, 0, 0},
 };
 enum { SCENES = sizeof scenes / sizeof *scenes };
 
@@ -124,6 +130,7 @@ START_TEST(a_request_in_which_a_call_fails_is_answered_or_closed_and_the_next_is
     failing_spare();
     size_t scene = (size_t)_i / 2;
     atomic_store(&f.site.service->windows, scenes[scene].windows);
+    atomic_store(&f.site.service->pieces, scenes[scene].pieces);
     char whole[32];
     snprintf(whole, sizeof whole, "HTTP/1.1 %s ", scenes[scene].status);
     unsigned calls, k = 0, answered = 0;
@@ -138,6 +145,35 @@ START_TEST(a_request_in_which_a_call_fails_is_answered_or_closed_and_the_next_is
     ck_assert_uint_ge(k, 4);
     ck_assert_uint_gt(answered, 0);
     fixture_end(&f, false);
+}
+END_TEST
+
+/* The library's threads need some of their own. */
+START_TEST(a_start_without_enough_descriptors_says_so)
+{
+    char program[] = "attentiond", port[] = "--port=0", *none = NULL;
+    char *argv[] = {program, port, NULL};
+    struct settings settings;
+    enum settings_action action;
+    struct error e = {0};
+    ck_assert(settings_load(&settings, 2, argv, &none, &action, &e));
+    log_configure(STDERR_FILENO, LOG_TEXT, LOG_ERROR);
+    struct rlimit before, few;
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+    int first = dup(0);
+    close(first);
+    bool opened = false, threads = false;
+    for (int more = 0; more < 32 && !opened; more++) {
+        few = before;
+        few.rlim_cur = (rlim_t)(first + more);
+        setrlimit(RLIMIT_NOFILE, &few);
+        e = (struct error){0};
+        opened = open_and_close(&settings, &e);
+        setrlimit(RLIMIT_NOFILE, &before);
+        ck_assert(opened != (e.code != ERROR_NONE));
+        threads = threads || strstr(e.message, "the HTTP threads cannot be started");
+    }
+    ck_assert(opened && threads);
 }
 END_TEST
 
@@ -169,6 +205,7 @@ int main(void)
         tcase,
         a_request_in_which_a_call_fails_is_answered_or_closed_and_the_next_is_served, 0,
         2 * SCENES);
+    tcase_add_test(tcase, a_start_without_enough_descriptors_says_so);
     tcase_add_test(tcase, without_descriptors_accepting_pauses_and_goes_on);
     Suite *suite = suite_create("site_faults");
     suite_add_tcase(suite, tcase);

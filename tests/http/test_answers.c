@@ -161,6 +161,7 @@ START_TEST(a_body_that_outgrows_the_memory_that_is_left_is_refused)
     ASSERT_HAS(answer, "problem:out-of-memory");
     close(fd);
     ck_assert_uint_eq(atomic_load(&f.site.service->taken), 0);
+    await(atomic_load(&f.site.memory.spent) == 0);
     ASSERT_STARTS(ask(&f, JSON_7), "HTTP/1.1 200 ");
     fixture_end(&f, false);
 }
@@ -201,10 +202,34 @@ START_TEST(a_signal_to_reload_does_not_hurry_a_drain)
 }
 END_TEST
 
+/* A client that takes nothing of its answer is cut in the end. */
+START_TEST(a_second_stop_ends_the_waiting_for_answers)
+{
+    static const char *const flags[] = {"--drain-timeout", "1min", NULL};
+    pthread_t drainer;
+    fixture_start(&f, flags);
+    atomic_store(&f.site.service->windows, 100000000);
+    int fd = client_open(&f);
+    client_send(fd, JSON_7);
+    await(atomic_load(&f.site.service->again) > 0);
+    fixture_stop_accepting(&f);
+    ck_assert_int_eq(pthread_create(&drainer, NULL, drain_it, NULL), 0);
+    await(atomic_load(&f.site.closing));
+    nanosleep(&(struct timespec){0, 20000000}, NULL);
+    ck_assert_uint_eq(atomic_load(&f.site.in_flight), 1);
+    ck_assert_int_eq(write(f.wake[1], "x", 1), 1);
+    pthread_join(drainer, NULL);
+    ck_assert_uint_eq(atomic_load(&f.site.in_flight), 0);
+    close(fd);
+    fixture_end(&f, true);
+}
+END_TEST
+
 TEST_PROGRAM("answers", what_a_call_ends_with_has_its_status,
              of_an_internal_error_the_log_hears_all_and_the_client_nothing,
              an_answer_may_be_in_pieces_or_be_there_at_once,
              before_it_is_ready_and_after_it_has_closed_it_says_so,
              the_log_of_requests_knows_one_query,
              a_body_that_outgrows_the_memory_that_is_left_is_refused,
-             a_signal_to_reload_does_not_hurry_a_drain)
+             a_signal_to_reload_does_not_hurry_a_drain,
+             a_second_stop_ends_the_waiting_for_answers)
