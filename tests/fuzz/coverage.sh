@@ -18,7 +18,7 @@ parsers="codec/attention_inputs codec/attention_members codec/attention_options
 # Only what the corpora reach counts.
 find build/coverage -name '*.gcda' -delete
 for replay; do
-    "$replay" | sed -n 's/.*Checks: \([0-9]*\),.*/\1 inputs/p' | sed "s|^|$(basename "$replay"): |"
+    "$replay" | sed -n 's/^Running suite(s): //p'
 done
 
 set --

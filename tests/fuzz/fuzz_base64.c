@@ -12,7 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static unsigned bit_of(const uint8_t *bytes, size_t i)
 {
-    return bytes[i / 8] >> (7 - i % 8) & 1U;
+    return (unsigned)bytes[i / 8] >> (7 - i % 8) & 1U;
 }
 
 /* RFC 4648, section 4, with no thought of speed. */

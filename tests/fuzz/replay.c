@@ -64,7 +64,8 @@ int main(int argc, char **argv)
     unsigned run = argc > 1 ? 0 : run_folder(own);
     for (int i = 1; i < argc; i++)
         run += run_folder(argv[i]);
-    printf("Running suite(s): corpus of %s\n", name ? name + 7 : argv[0]);
-    printf("100%%: Checks: %u, Failures: 0, Errors: 0\n", run);
+    printf("Running suite(s): corpus of %s, %u inputs\n", name ? name + 7 : argv[0],
+           run);
+    printf("100%%: Checks: 1, Failures: 0, Errors: 0\n");
     return run ? EXIT_SUCCESS : EXIT_FAILURE;
 }
