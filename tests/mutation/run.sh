@@ -61,9 +61,24 @@ restore() {
     done
 }
 
+# The programs, likely witnesses of a mistake in file $1 first: the module's own tests, then
+# those of its folder.
+order_programs() {
+    # shellcheck disable=SC2086 # one word a program
+    printf '%s\n' $programs | awk -v file="$1" '
+        BEGIN { sub(/^src\//, "", file); sub(/\.[ch]$/, "", file); split(file, part, "/") }
+        {
+            name = $0
+            sub(/\/test_/, "/", name)
+            rank = name == file ? 1 : index($0, part[1] "/") == 1 ? 2 : 3
+            if ($0 ~ /^(conformance|property)/) rank = part[1] == "core" ? 2 : 4
+            print rank, NR, $0
+        }' | sort -k1,1n -k2,2n | cut -d" " -f3
+}
+
 # Builds and runs one program after another; prints the one that failed.
 find_witness() {
-    for program in $programs; do
+    for program in $(order_programs "$1"); do
         timeout 120 make -s "build/release/tests/$program" >log 2>&1 || {
             echo "does not compile"
             return
@@ -94,7 +109,7 @@ run_share() {
             touch stamp
             sleep 0.01
             tail -n +2 mistake >"$file"
-            witness=$(find_witness)
+            witness=$(find_witness "$file")
             case $witness in
             "") echo "survived|$name|$file" ;;
             "does not compile") echo "stale|$name|$witness" ;;
