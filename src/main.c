@@ -43,7 +43,12 @@ static int print(struct buffer *text)
     bool whole =
         !text->failed && fwrite(text->data, 1, text->length, stdout) == text->length;
     buffer_free(text);
-    return whole && fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    if (whole && fflush(stdout) == 0)
+        return EXIT_SUCCESS;
+    static const char failure[] = "attentiond: this cannot be printed\n";
+    ssize_t written = write(STDERR_FILENO, failure, sizeof failure - 1);
+    (void)written; /* then nobody hears it */
+    return EXIT_FAILURE;
 }
 
 static int run_probe(const struct settings *settings)

@@ -213,6 +213,7 @@ class Run {
     if (!why && this.daemon.exited) why = 'died';
     if (!why) why = await this.after();
     if (!why && fault.mode === MODE.once) why = await this.leaks(fault);
+    if (!why && process.env.EACH) why = await this.unfinished();
     if (judged.verdict) this.verdicts[judged.verdict]++;
     if (!why) return state;
     return this.fail(fault, state, why);
@@ -223,7 +224,7 @@ class Run {
     await sleep(20);
     if (this.daemon.exited) more = ` with ${JSON.stringify(this.daemon.exited)}\n${tail(this.daemon.log)}`;
     else if (/hang/.test(why) && options.verbose) more = `\n${this.daemon.stacks()}`;
-    failed(this.scenario, fault, state, why + more);
+    failed(this.scenario, fault, state, why.slice(0, 700) + more);
     if (total.failures.length > 40 || this.defect) return null;
     this.daemon = await this.lane.restart(this.scenario.group);
     await this.rest();
@@ -259,11 +260,18 @@ class Run {
     if (this.daemon.exited) return;
     const quiet = await this.daemon.until(() => this.daemon.descriptors() <= this.descriptors && this.daemon.threads() === this.threads, 3500);
     if (!quiet) failed(this.scenario, null, null, `descriptors: ${this.descriptors} -> ${this.daemon.descriptors()}, threads: ${this.threads} -> ${this.daemon.threads()}`);
+    const why = await this.unfinished();
+    if (why) failed(this.scenario, null, null, why);
+  }
+
+  // What the service believes to be still under way, or null.
+  async unfinished() {
     const [outcome] = await runScenario({ steps: [Buffer.from('GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n')], door: 'metricsDoor' }, this.daemon, { ms: HANG_MS });
     const text = outcome.answers[0]?.body.toString() ?? '';
     const value = (name) => Number(new RegExp(`^attentiond_${name} (\\S+)$`, 'm').exec(text)?.[1]);
     const left = { in_flight_requests: 1, queue_depth: 0, queue_work_flops: 0, workers_busy: 0 };
-    for (const [name, wanted] of Object.entries(left)) if (value(name) !== wanted) failed(this.scenario, null, null, `${name} is ${value(name)} in the end`);
+    const wrong = Object.keys(left).filter((name) => value(name) !== left[name]);
+    return wrong.length ? wrong.map((name) => `${name} is ${value(name)} in the end`).join(', ') : null;
   }
 
   async all(untilMs) {
@@ -352,7 +360,7 @@ async function live(lane, life, untilMs) {
     const { verdict, got, why } = await ways[life.kind](life, daemon, healthy, fault);
     const state = control.read();
     await daemon.kill();
-    if (why) failed(life, fault, state, why);
+    if (why) failed(life, fault, state, options.verbose ? why : why.slice(0, 700));
     if (fault?.mode === MODE.count) calls[fault.kinds] = state.calls;
     else if (fault) {
       faults += countFaults(fault, state);
