@@ -47,7 +47,7 @@ PROGRAMS := $(TESTS:%.c=$(BUILD)/%)
 FUZZERS  := $(patsubst %.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 
 .PHONY: all config demo test run install unit api openapi asan tsan layers format lint coverage \
-        fuzz aarch64 aarch64-tests bench bench-programs bench-check bench-record bench-codec vectors mutation container clean help
+        torture fuzz aarch64 aarch64-tests bench bench-programs bench-check bench-record bench-codec vectors mutation container clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -151,6 +151,18 @@ mutation: $(PROGRAMS) ## make mistakes in a copy of the sources; the tests must 
 fuzz: ## libFuzzer (clang) on every decoder, each for FUZZ_SECONDS=10
 	@$(MAKE) --no-print-directory MODE=fuzz CC=clang $(FUZZERS)
 	@tests/fuzz/run.sh $(or $(FUZZ_SECONDS),10) $(FUZZERS)
+
+FAULTS := $(BUILD)/tests/torture/faults.so
+
+torture: $(BINARY) $(FAULTS) ## every fallible call fails once, in 100 scenarios; TORTURE=short: a sample, ONLY=REGEX SEED=N
+	@ATTENTIOND=$(CURDIR)/$(BUILD)/attentiond FAULTS=$(CURDIR)/$(FAULTS) TORTURE=$(TORTURE) ONLY='$(ONLY)' SEED=$(SEED) \
+	    node tests/torture/torture.js
+
+# It stands in front of what FORTIFY would call instead.
+$(FAULTS): tests/torture/faults.c Makefile
+	@mkdir -p $(@D)
+	@echo "  CC    $@"
+	$(Q)$(CC) $(CPPFLAGS) $(filter-out -D_FORTIFY% -fsanitize% -fno-sanitize% -fPIE,$(CFLAGS)) -O2 -fPIC -shared -o $@ $<
 
 # Always the release build, whatever MODE says.
 BENCH    := build/release/tests/bench

@@ -189,7 +189,9 @@ static int run(struct settings *s, int argc, char *argv[])
     fit_descriptor_limit(s);
 
     struct error e = {0};
-    bool served = start_and_serve(s, signals, argc, argv, &e);
+    bool served = signals >= 0 /* or it could not be stopped */
+                      ? start_and_serve(s, signals, argc, argv, &e)
+                      : error_set(&e, ERROR_INTERNAL, "", "no descriptor for signals");
     if (!served)
         log_write(LOG_ERROR, "start", LOG_S("error", e.message));
     close(signals);

@@ -74,6 +74,8 @@ void exchange_connection(void *front, struct MHD_Connection *connection,
     if (what == MHD_CONNECTION_NOTIFY_STARTED) {
         atomic_fetch_add(&at->site->connections, 1);
         *exchange = open_exchange(at, connection);
+        if (!*exchange) /* nobody watches it: the library is to, for a second */
+            MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT, 1U);
         return;
     }
     atomic_fetch_sub(&at->site->connections, 1);

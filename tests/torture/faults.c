@@ -6,7 +6,7 @@
  * happen and reports a failure instead. It also counts the blocks of memory in use, so
  * that one that is lost is seen at once.
  *
- * Not made to fail: what cannot (write() to an eventfd that is not full, taking a descriptor
+ * Not made to fail: what cannot (an eventfd that is neither full nor empty, taking a descriptor
  * out of an epoll set), what nobody can answer (close(), munmap(), free()), and what is_deaf()
  * names. What goes through a socket is never cut
  * short: to who waits at the edge (epoll(7)), that says that there is no more, or no more
@@ -433,6 +433,8 @@ static bool is_stream(int fd)
 ssize_t read(int fd, void *to, size_t size)
 {
     REAL(read);
+    if (is_eventfd(fd))
+        return real(fd, to, size);
     int error = STRIKES(SYSTEM, read, EIO, EINTR, SHORT);
     if (error == SHORT)
         return real(fd, to, is_stream(fd) && size > 1 ? 1 : size);

@@ -18,7 +18,7 @@ const { values: options } = parseArgs({
   options: {
     short: { type: 'boolean', default: process.env.TORTURE === 'short' },
     only: { type: 'string', default: process.env.ONLY ?? '' },
-    seed: { type: 'string', default: process.env.SEED ?? `${Date.now() % 1000000}` },
+    seed: { type: 'string', default: process.env.SEED || `${Date.now() % 1000000}` },
     'self-check': { type: 'boolean', default: false },
     verbose: { type: 'boolean', default: false },
   },
@@ -96,12 +96,9 @@ async function someFaults(strike, calls, untilMs) {
 
 class Lane {
   constructor(number) {
-    this.folder = `${folder}/${number}`;
     this.control = {};
     this.daemons = {};
-    writeFileSync(this.folder, '');
-    rmSync(this.folder);
-    this.flags = groups(`${folder}/lane-${number}-`.replace(/-$/, ''));
+    this.flags = groups(`${folder}/${number}.socket`, `${folder}/settings`);
   }
 
   async daemon(group) {
@@ -157,7 +154,9 @@ class Run {
   async begin() {
     this.daemon = await this.lane.daemon(this.scenario.group);
     const begun = Date.now();
-    this.healthy = await this.contents(this.scenario);
+    const outcomes = await runScenario(this.scenario, this.daemon, { ms: HANG_MS * slower });
+    if (outcomes.some(({ end }) => end === 'hang')) throw new Error(`${this.scenario.name}: hangs without a fault`);
+    this.healthy = contents(outcomes, this.scenario.mask);
     if (!this.scenario.loose) {
       const again = await this.contents(this.scenario);
       if (!equal(again, this.healthy) || !again.flat().length) throw new Error(`${this.scenario.name}: answers differ without a fault: ${again.flat().map((a) => a.line)} | ${this.healthy.flat().map((a) => a.line)}`);
@@ -260,7 +259,8 @@ class Run {
     if (this.daemon.exited) return;
     const quiet = await this.daemon.until(() => this.daemon.descriptors() <= this.descriptors && this.daemon.threads() === this.threads, 3500);
     if (!quiet) failed(this.scenario, null, null, `descriptors: ${this.descriptors} -> ${this.daemon.descriptors()}, threads: ${this.threads} -> ${this.daemon.threads()}`);
-    const why = await this.unfinished();
+    let why = await this.unfinished();
+    for (const end = Date.now() + 3000 * slower; why && Date.now() < end; why = await this.unfinished()) await sleep(50);
     if (why) failed(this.scenario, null, null, why);
   }
 
@@ -298,32 +298,33 @@ const bytesOf = async (daemon) => contents(await runScenario(reference, daemon, 
 const complaint = (daemon) => /\S/.test(daemon.log) || /not ready/.test(daemon.out);
 
 // What is wrong with how this one ended by itself, or null.
-function badExit(daemon) {
+function badExit(daemon, fault) {
   const { code, signal } = daemon.exited;
   if (signal || ![1, 78].includes(code) || /Sanitizer|runtime error:/.test(daemon.log)) return `ended with ${code ?? signal}:\n${daemon.log}`;
-  return complaint(daemon) ? null : `ended with ${code} and said nothing`;
+  const mute = fault && fault.mode !== MODE.once && fault.kinds & KIND.system; // it cannot write
+  return mute || complaint(daemon) ? null : `ended with ${code} and said nothing`;
 }
 
 const ways = {
-  async start(life, daemon, healthy) {
+  async start(life, daemon, healthy, fault) {
     await daemon.until(() => daemon.ready || daemon.exited, 6000);
     daemon.control.disarm();
-    if (daemon.exited) return { verdict: 'refused', why: badExit(daemon) };
+    if (daemon.exited) return { verdict: 'refused', why: badExit(daemon, fault) };
     if (!daemon.ready) return { why: `neither starts nor ends\n${daemon.stacks()}\n${daemon.log}` };
     const got = await bytesOf(daemon);
     const right = got && (!healthy || (got.line === healthy.got.line && got.bytes.equals(healthy.got.bytes)));
     return { verdict: 'same', got, why: right ? await daemon.stop() : 'computes something else' };
   },
 
-  async print(life, daemon, healthy) {
+  async print(life, daemon, healthy, fault) {
     if (!(await daemon.until(() => daemon.exited, 6000))) return { why: `does not end\n${daemon.stacks()}` };
-    if (daemon.exited.code !== 0) return { verdict: 'refused', why: badExit(daemon) };
+    if (daemon.exited.code !== 0) return { verdict: 'refused', why: badExit(daemon, fault) };
     return { verdict: 'same', got: daemon.out, why: healthy && healthy.got !== daemon.out ? `printed something else: ${daemon.out}` : null };
   },
 
-  async probe(life, daemon) {
+  async probe(life, daemon, healthy, fault) {
     if (!(await daemon.until(() => daemon.exited, 6000))) return { why: `does not end\n${daemon.stacks()}` };
-    return daemon.exited.code === 0 ? { verdict: 'same' } : { verdict: 'refused', why: badExit(daemon) };
+    return daemon.exited.code === 0 ? { verdict: 'same' } : { verdict: 'refused', why: badExit(daemon, fault) };
   },
 
   async drain(life, daemon, healthy, fault) {
@@ -422,7 +423,11 @@ async function main() {
     lanes.map(async (lane) => {
       for (let next; total.failures.length <= 40 && (next = todo.shift()); ) {
         const left = Math.max(0, begun + SHORT_MS * slower - Date.now());
-        await next(lane, Date.now() + (left * LANES) / (todo.length + LANES));
+        try {
+          await next(lane, Date.now() + (left * LANES) / (todo.length + LANES));
+        } catch (error) {
+          failed({ name: 'the driver' }, null, null, error.stack);
+        }
       }
     }),
   );
