@@ -80,10 +80,19 @@ static void fit_descriptor_limit(struct settings *settings)
               LOG_I("connection_limit", settings->connection_limit));
 }
 
+/* The number of a process is that of its first thread. */
+static void pass_on(int number)
+{
+    tgkill(getpid(), getpid(), number);
+}
+
 /* Signals are read from a descriptor by this thread; blocked before the first other
- * thread starts, they reach no other. */
+ * thread of ours starts, they reach no other. OpenBLAS may have some: see above. */
 static int open_signals(void)
 {
+    signal(SIGTERM, pass_on);
+    signal(SIGINT, pass_on);
+    signal(SIGHUP, pass_on);
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);

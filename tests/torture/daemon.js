@@ -73,6 +73,14 @@ export class Daemon {
     return Number(/^Threads:\s+(\d+)/m.exec(readFileSync(`/proc/${this.pid}/status`, 'latin1'))[1]);
   }
 
+  threadsOrNone() {
+    try {
+      return this.threads();
+    } catch {
+      return 0; // it has ended
+    }
+  }
+
   residentMiB() {
     return Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${this.pid}/status`, 'latin1'))[1]) / 1024;
   }

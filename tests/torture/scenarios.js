@@ -195,6 +195,6 @@ export const lives = (folder) => [
   { name: '--version', kind: 'print', flags: ['--version'] },
   { name: '--probe', kind: 'probe', flags: ['--probe'] },
   { name: 'drain at rest', kind: 'drain', busy: [] },
-  { name: 'drain under load', kind: 'drain', busy: [[post(long)], [post(large)], [fine, { wait: 5000 }], [post(small).subarray(0, 100), { wait: 60 }, post(small).subarray(100)], [{ wait: 30 }, post(small)]] },
+  { name: 'drain under load', kind: 'drain', stride: 5, busy: [[post(long)], [post(large)], [fine, { wait: 5000 }], [post(small).subarray(0, 100), { wait: 60 }, post(small).subarray(100)], [{ wait: 30 }, post(small)]] },
   { name: 'drain after a delay', kind: 'drain', flags: ['--drain-delay', '40ms'], busy: [[{ wait: 5 }, get('/readyz')], [{ wait: 20 }, post(medium)]] },
 ];

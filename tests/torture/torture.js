@@ -43,6 +43,7 @@ function countFaults(fault, state) {
   const count = Math.min(1, state.faults);
   if (fault.mode !== MODE.once) total.periods += count;
   total.faults += count;
+  if (count && fault.mode === MODE.once) total.places.add([state.name, ...state.frames.slice(0, 4).map(({ module, offset }) => `${module}+${offset}`)].join(' '));
   return count;
 }
 
@@ -62,12 +63,12 @@ function failed(scenario, fault, state, why) {
 const ANY = KIND.memory | KIND.system | KIND.library;
 
 // Calls `strike` (which says whether there was such a call) for every fault.
-async function allFaults(strike, { sampled = 12 } = {}) {
+async function allFaults(strike, { sampled = 12, stride = 1 } = {}) {
   let most = 0;
   const ways = new Map();
   for (const kinds of [KIND.memory, KIND.system, KIND.library])
     for (let variant = 0; variant < (kinds === KIND.system ? 4 : 1); variant++)
-      for (let at = 1, misses = 0; misses < 3; at++) {
+      for (let at = 1 + Math.floor(chance() * stride), misses = 0; misses < 3; at += stride) {
         if (variant && ways.get(at) <= variant) continue;
         const state = await strike({ mode: MODE.once, kinds, at, variant });
         if (!state) return;
@@ -203,7 +204,6 @@ class Run {
   async strike(fault) {
     const { outcomes, state } = await this.underFault(fault);
     this.faults += countFaults(fault, state);
-    if (fault.mode === MODE.once && state.faults) total.places.add([state.name, ...state.frames.slice(0, 4).map(({ module, offset }) => `${module}+${offset}`)].join(' '));
     const judged = judge(outcomes, this.healthy, this.scenario);
     let why = judged.failure;
     const transient = fault.mode === MODE.once && state.faults && (state.error === 4 || state.error === -1);
@@ -307,9 +307,13 @@ function badExit(daemon, fault) {
 
 const ways = {
   async start(life, daemon, healthy, fault) {
-    await daemon.until(() => daemon.ready || daemon.exited, 6000);
+    await daemon.until(() => daemon.ready || daemon.exited || (fault && daemon.control.read().faults && daemon.threadsOrNone() > 5), 6000);
+    await daemon.until(() => daemon.ready || daemon.exited, 500);
     daemon.control.disarm();
     if (daemon.exited) return { verdict: 'refused', why: badExit(daemon, fault) };
+    // The line that says so is lost when it cannot be written; then there is no port to ask.
+    const lost = !daemon.ready && fault && (fault.mode === MODE.once ? ['write', 'poll'].includes(daemon.control.read().name) : fault.kinds & KIND.system);
+    if (lost) return { verdict: 'same', why: await daemon.stop() };
     if (!daemon.ready) return { why: `neither starts nor ends\n${daemon.stacks()}\n${daemon.log}` };
     const got = await bytesOf(daemon);
     const right = got && (!healthy || (got.line === healthy.got.line && got.bytes.equals(healthy.got.bytes)));
@@ -373,7 +377,7 @@ async function live(lane, life, untilMs) {
   await strike(null);
   for (const kinds of [KIND.memory, KIND.system, KIND.library]) await strike({ mode: MODE.count, kinds });
   if (options.short) await someFaults(strike, calls, untilMs);
-  else await allFaults(strike, { sampled: 3 });
+  else await allFaults(strike, { sampled: 3, stride: life.stride });
   control.close();
   report(life, calls, faults, verdicts, begun);
 }
