@@ -50,7 +50,7 @@ FUZZERS  := $(patsubst %.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 REPLAYS  := $(patsubst tests/fuzz/fuzz_%.c,$(BUILD)/tests/fuzz/replay_%,$(wildcard tests/fuzz/fuzz_*.c))
 
 .PHONY: all config demo test run install unit api openapi drains hardening identity analyze analyze-objects compilers \
-        asan tsan layers format lint coverage fuzz fuzz-coverage fuzz-coverage-replays threats aarch64 aarch64-tests bench \
+        asan tsan layers format lint coverage torture fuzz fuzz-coverage fuzz-coverage-replays threats aarch64 aarch64-tests bench \
         bench-programs bench-check bench-record bench-codec vectors mutation container clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -194,6 +194,18 @@ fuzz-coverage-replays: $(REPLAYS)
 
 threats: ## which of the bad inputs of ../shared/design/THREATS.md have no test
 	@tests/check_threats.sh
+
+FAULTS := $(BUILD)/tests/torture/faults.so
+
+torture: $(BINARY) $(FAULTS) ## every fallible call fails once, in 100 scenarios; TORTURE=short: a sample, ONLY=REGEX SEED=N
+	@ATTENTIOND=$(CURDIR)/$(BUILD)/attentiond FAULTS=$(CURDIR)/$(FAULTS) TORTURE=$(TORTURE) ONLY='$(ONLY)' SEED=$(SEED) \
+	    node tests/torture/torture.js
+
+# It stands in front of what FORTIFY would call instead.
+$(FAULTS): tests/torture/faults.c Makefile
+	@mkdir -p $(@D)
+	@echo "  CC    $@"
+	$(Q)$(CC) $(CPPFLAGS) $(filter-out -Wpedantic -D_FORTIFY% -fsanitize% -fno-sanitize% -fPIE,$(CFLAGS)) -O2 -fPIC -shared -o $@ $<
 
 # Always the release build, whatever MODE says.
 BENCH    := build/release/tests/bench

@@ -47,7 +47,12 @@ static int print(struct buffer *text)
     bool whole =
         !text->failed && fwrite(text->data, 1, text->length, stdout) == text->length;
     buffer_free(text);
-    return whole && fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    if (whole && fflush(stdout) == 0)
+        return EXIT_SUCCESS;
+    static const char failure[] = "attentiond: this cannot be printed\n";
+    ssize_t written = write(STDERR_FILENO, failure, sizeof failure - 1);
+    (void)written; /* then nobody hears it */
+    return EXIT_FAILURE;
 }
 
 static int run_probe(const struct settings *settings)
@@ -79,10 +84,19 @@ static void fit_descriptor_limit(struct settings *settings)
               LOG_I("connection_limit", settings->connection_limit));
 }
 
+/* The number of a process is that of its first thread. */
+static void pass_on(int number)
+{
+    tgkill(getpid(), getpid(), number);
+}
+
 /* Signals are read from a descriptor by this thread; blocked before the first other
- * thread starts, they reach no other. */
+ * thread of ours starts, they reach no other. OpenBLAS may have some: see above. */
 static int open_signals(void)
 {
+    signal(SIGTERM, pass_on);
+    signal(SIGINT, pass_on);
+    signal(SIGHUP, pass_on);
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
@@ -208,8 +222,10 @@ static int run(struct settings *s, int argc, char *argv[])
     fit_descriptor_limit(s);
 
     struct error e = {0};
-    bool served = (s->core_dumps || precautions_no_core_dumps(&e)) &&
-                  start_and_serve(s, signals, argc, argv, &e);
+    bool served = signals < 0 /* and it could not be stopped */
+                      ? error_set(&e, ERROR_INTERNAL, "", "no descriptor for signals")
+                      : (s->core_dumps || precautions_no_core_dumps(&e)) &&
+                            start_and_serve(s, signals, argc, argv, &e);
     if (!served)
         log_write(LOG_ERROR, "start", LOG_S("error", e.message));
     if (e.code == ERROR_DEADLINE)

@@ -32,11 +32,18 @@ enum exchange_phase {
     PHASE_CUT,       /* a deadline passed: the watch answered and shut the socket */
 };
 
+/* The answer that is made before it is needed; see reply.h. */
+struct no_memory {
+    struct MHD_Response *response;
+    size_t length;
+};
+
 /* One listener's share of the site. */
 struct front {
     struct site *site;
     struct watch *watch;
     unsigned surfaces; /* set of enum surface */
+    const struct no_memory *no_memory;
 };
 
 enum {
@@ -88,6 +95,7 @@ struct exchange {
 
     int fd;
     size_t requests;    /* that have ended on this connection */
+    bool begun;         /* one that has not ended */
     bool linger;        /* bytes may still come that nobody will read */
     struct guard guard; /* what is read goes through it first */
 

@@ -78,6 +78,8 @@ static struct exchange *open_exchange(const struct front *front,
     return NULL;
 }
 
+static void finish(struct exchange *x, enum MHD_RequestTerminationCode why);
+
 void exchange_connection(void *front, struct MHD_Connection *connection,
                          void **exchange, enum MHD_ConnectionNotificationCode what)
 {
@@ -96,6 +98,8 @@ void exchange_connection(void *front, struct MHD_Connection *connection,
     struct exchange *x = *exchange;
     if (!x)
         return;
+    if (x->begun) /* the library tells of no end when it had no memory for a refusal */
+        finish(x, MHD_REQUEST_TERMINATED_WITH_ERROR);
     watch_remove(at->watch, x);
     guarded_read_end(x->fd);
     int copy = x->linger ? fcntl(x->fd, F_DUPFD_CLOEXEC, 0) : -1;
@@ -131,6 +135,7 @@ void *exchange_begin(void *front, const char *target, struct MHD_Connection *con
 
     struct request *r = &x->request;
     memset(r, 0, sizeof *r);
+    x->begun = true;
     r->call.received_ns = clock_now_ns();
     r->unix_ms = wall_clock_ms();
     r->label = route_count;
@@ -319,10 +324,10 @@ enum MHD_Result exchange_step(void *front, struct MHD_Connection *connection,
                               const char *url, const char *method, const char *version,
                               const char *data, size_t *size, void **context)
 {
-    (void)front, (void)connection, (void)url;
+    (void)url;
     struct exchange *x = *context;
-    if (!x)
-        return MHD_NO;
+    if (!x) /* no memory for it */
+        return reply_no_memory(front, connection) ? MHD_YES : MHD_NO;
     if (!x->request.head_read)
         return take_head(x, method, version);
     if (*size)
@@ -333,14 +338,8 @@ enum MHD_Result exchange_step(void *front, struct MHD_Connection *connection,
     return answered(x);
 }
 
-void exchange_end(void *front, struct MHD_Connection *connection, void **context,
-                  enum MHD_RequestTerminationCode why)
+static void finish(struct exchange *x, enum MHD_RequestTerminationCode why)
 {
-    (void)front, (void)connection;
-    struct exchange *x = *context;
-    *context = NULL;
-    if (!x)
-        return;
     /* The pool may still write for a client that has left; then the connection is over,
      * and the arena goes with the exchange. */
     bool written_for = stream_end(x);
@@ -348,6 +347,7 @@ void exchange_end(void *front, struct MHD_Connection *connection, void **context
     account_for(x, now, why);
     keys_give_back(&x->request.key);
     x->requests++;
+    x->begun = false;
     if (!written_for)
         arena_free(&x->request.call.arena);
     atomic_fetch_sub_explicit(&exchange_site(x)->in_flight, 1, memory_order_relaxed);
@@ -359,4 +359,14 @@ void exchange_end(void *front, struct MHD_Connection *connection, void **context
     while (phase != PHASE_CUT &&
            !atomic_compare_exchange_weak(&x->phase, &phase, PHASE_IDLE)) {
     }
+}
+
+void exchange_end(void *front, struct MHD_Connection *connection, void **context,
+                  enum MHD_RequestTerminationCode why)
+{
+    (void)front, (void)connection;
+    struct exchange *x = *context;
+    *context = NULL;
+    if (x)
+        finish(x, why);
 }

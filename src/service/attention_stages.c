@@ -193,6 +193,9 @@ static bool draw(struct attention_call *call, struct buffer *picture, struct err
 {
     const struct call_state *state = call->state;
     picture_text_draw(&state->request, multi_head_result(state->layer), picture);
+    if (picture->scarce)
+        return error_set(e, ERROR_OUT_OF_MEMORY, "",
+                         "there is no memory for the picture");
     if (picture->failed)
         return error_set(e, ERROR_TOO_LARGE, "",
                          "the picture would be over %zu bytes (answer_limit)",
