@@ -17,6 +17,7 @@
 #include "http/routes.h"
 #include "http/site.h"
 #include "http/stream.h"
+#include "http/wire.h"
 
 struct watch;
 
@@ -80,8 +81,9 @@ struct exchange {
     const struct front *front;
     struct MHD_Connection *connection;
     int fd;
-    size_t requests; /* that have ended on this connection */
-    bool linger;     /* bytes may still come that nobody will read */
+    struct wire wire; /* of that socket */
+    size_t requests;  /* that have ended on this connection */
+    bool linger;      /* bytes may still come that nobody will read */
 
     _Atomic int phase;
     _Atomic int64_t deadline_ns; /* of PHASE_IDLE, _HEAD, _BODY and _ANSWERING */

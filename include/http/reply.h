@@ -29,10 +29,13 @@ void reply_options(struct exchange *x);
  * the problem. Nothing when the client has left. */
 void reply_call(struct exchange *x);
 
-/* The problem document of `error`, as the last answer on a connection, written to its
- * socket past the library, which cannot answer a request that is not complete or a
- * connection it was not given. Does not wait: a socket that takes nothing belongs to
- * a client that does not read, either. Any thread. */
+/* The problem document of `error`, as the last answer on a connection, head and all, to
+ * be said past the library, which cannot answer a request that is not complete or a
+ * connection it was not given. `answer` is initialised here. Any thread. */
+void reply_last(const struct error *error, struct buffer *answer);
+
+/* Writes it to a plain socket. Does not wait: a socket that takes nothing belongs to a
+ * client that does not read, either. Any thread. */
 void reply_raw(int fd, const struct error *error);
 
 #endif

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 
 #include "http/account.h"
@@ -56,8 +57,12 @@ static struct exchange *open_exchange(const struct front *front,
         return NULL;
     x->front = front;
     x->connection = connection;
-    x->fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)
-                ->connect_fd;
+    if (!wire_open(&x->wire, connection, exchange_site(x)->tls)) {
+        wire_close(&x->wire);
+        free(x);
+        return NULL;
+    }
+    x->fd = x->wire.fd;
     set_deadline(x, clock_now_ns(), exchange_site(x)->settings->header_timeout);
     atomic_init(&x->phase, PHASE_IDLE);
     atomic_init(&x->holders, 1);
@@ -72,6 +77,8 @@ void exchange_connection(void *front, struct MHD_Connection *connection,
     if (what == MHD_CONNECTION_NOTIFY_STARTED) {
         atomic_fetch_add(&at->site->connections, 1);
         *exchange = open_exchange(at, connection);
+        if (!*exchange)
+            wire_forsake(connection);
         return;
     }
     atomic_fetch_sub(&at->site->connections, 1);
@@ -80,8 +87,11 @@ void exchange_connection(void *front, struct MHD_Connection *connection,
         return;
     watch_remove(at->watch, x);
     int copy = x->linger ? fcntl(x->fd, F_DUPFD_CLOEXEC, 0) : -1;
-    if (copy >= 0)
+    if (copy >= 0) {
+        shutdown(copy, SHUT_WR); /* with TLS the library has not */
         watch_farewell(at->watch, copy);
+    }
+    wire_close(&x->wire);
     exchange_release(x);
 }
 

@@ -15,22 +15,28 @@ struct watch {
     struct farewell farewell;
 };
 
-static void send_timeout(int fd)
+static void say_timeout(struct exchange *x)
 {
     struct error e = {0};
+    struct buffer answer;
     error_set(&e, ERROR_REQUEST_TIMEOUT, "",
               "the request was not complete in time (header_timeout, body_timeout)");
-    reply_raw(fd, &e);
+    reply_last(&e, &answer);
+    wire_cut(&x->wire, &answer);
 }
 
-/* The library finds the shut socket readable, and closes it. */
 static void cut(struct exchange *x, int phase)
 {
     if (!exchange_enter(x, (enum exchange_phase)phase, PHASE_CUT))
         return;
+    atomic_store_explicit(&x->deadline_ns, clock_now_ns() + NS_PER_S,
+                          memory_order_relaxed);
     if (phase == PHASE_HEAD || phase == PHASE_BODY)
-        send_timeout(x->fd);
-    shutdown(x->fd, SHUT_RDWR);
+        say_timeout(x);
+    else if (phase == PHASE_IDLE)
+        wire_cut(&x->wire, NULL);
+    else
+        shutdown(x->fd, SHUT_RDWR); /* in the middle of an answer */
 }
 
 /* A FIN says that the client sends no more; it may still read (RFC 9112, 9.6). An
@@ -44,8 +50,9 @@ static void look_for_client(struct exchange *x)
         return;
     if (p.revents & (POLLERR | POLLHUP))
         atomic_store(&x->request.call.cancelled, true);
-    else if (++x->ends_seen == 2 && !x->request.http_1_0)
-        send(x->fd, interim, sizeof interim - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+    else if (x->ends_seen == 0 || (x->ends_seen == 1 && !x->request.http_1_0 &&
+                                   wire_interim(&x->wire, interim, sizeof interim - 1)))
+        x->ends_seen++;
 }
 
 static void look(struct exchange *x, int64_t now)
@@ -64,6 +71,10 @@ static void look(struct exchange *x, int64_t now)
             look_for_client(x);
             atomic_store(&x->phase, PHASE_WORKING);
         }
+        break;
+    case PHASE_CUT: /* its thread waits for something else than to read */
+        if (now > atomic_load_explicit(&x->deadline_ns, memory_order_relaxed))
+            shutdown(x->fd, SHUT_RDWR);
         break;
     default: break;
     }
