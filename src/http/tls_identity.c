@@ -22,10 +22,10 @@ struct pair {
     gnutls_x509_privkey_t key;
 };
 
-static bool refuse(struct error *e, const char *setting, const char *path, int result)
+static bool refuse(struct error *e, const char *setting, const char *path,
+                   const char *why)
 {
-    return error_set(e, ERROR_INVALID_INPUT, setting, "%s: %s: %s", setting, path,
-                     gnutls_strerror(result));
+    return error_set(e, ERROR_INVALID_INPUT, setting, "%s: %s: %s", setting, path, why);
 }
 
 /* Before the text is freed, for it may be a key. */
@@ -57,7 +57,8 @@ static bool read_chain(struct pair *p, struct error *e)
     int result = gnutls_x509_crt_list_import2(&p->chain, &p->length, &pem,
                                               GNUTLS_X509_FMT_PEM, 0);
     forget(text, length);
-    return result >= 0 || refuse(e, setting, p->certificate_path, result);
+    return result >= 0 ||
+           refuse(e, setting, p->certificate_path, "is not a certificate in PEM");
 }
 
 static bool read_key(struct pair *p, struct error *e)
@@ -73,7 +74,8 @@ static bool read_key(struct pair *p, struct error *e)
         result = gnutls_x509_privkey_import2(p->key, &pem, GNUTLS_X509_FMT_PEM, NULL,
                                              GNUTLS_PKCS_PLAIN);
     forget(text, length);
-    return result >= 0 || refuse(e, setting, p->key_path, result);
+    return result >= 0 || refuse(e, setting, p->key_path,
+                                 "is not a private key in PEM without a password");
 }
 
 static bool check_time(const struct pair *p, time_t now, struct error *e)
@@ -109,7 +111,8 @@ static bool join(const struct pair *p, struct tls_identity *identity, struct err
                          p->key_path, p->certificate_path);
     if (result >= 0)
         result = gnutls_session_ticket_key_generate(&identity->ticket_key);
-    return result >= 0 || refuse(e, "tls_certificate", p->certificate_path, result);
+    return result >= 0 || refuse(e, "tls_certificate", p->certificate_path,
+                                 gnutls_strerror(result));
 }
 
 static void free_pair(struct pair *p)
