@@ -12,6 +12,7 @@
 #include <microhttpd.h>
 #include <stdatomic.h>
 
+#include "http/guard.h"
 #include "http/request_head.h"
 #include "http/request_id.h"
 #include "http/routes.h"
@@ -81,9 +82,10 @@ struct exchange {
     const struct front *front;
     struct MHD_Connection *connection;
     int fd;
-    struct wire wire; /* of that socket */
-    size_t requests;  /* that have ended on this connection */
-    bool linger;      /* bytes may still come that nobody will read */
+    struct wire wire;   /* of that socket */
+    size_t requests;    /* that have ended on this connection */
+    bool linger;        /* bytes may still come that nobody will read */
+    struct guard guard; /* what is read goes through it first */
 
     _Atomic int phase;
     _Atomic int64_t deadline_ns; /* of PHASE_IDLE, _HEAD, _BODY and _ANSWERING */

@@ -57,7 +57,7 @@ const char *method_name(enum http_method method); /* "OTHER" for METHOD_UNKNOWN 
 
 enum { ALLOW_BYTES = 64 };
 
-/* The value of Allow for a known path: "GET, HEAD, OPTIONS". */
+/* The value of Allow for a known path: "GET, HEAD, OPTIONS"; of "*": what any has. */
 void routes_allow(const char *path, size_t path_length, char allow[ALLOW_BYTES]);
 
 #endif

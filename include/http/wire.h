@@ -10,10 +10,12 @@
 #include <stdatomic.h>
 
 #include "base/buffer.h"
+#include "http/guard.h"
 #include "http/tls.h"
 
 struct wire {
     int fd;
+    struct guard *guard;      /* what is read goes through it; NULL: not yet */
     gnutls_session_t session; /* NULL: plain */
     struct tls *tls;
     struct tls_identity *identity; /* held; NULL: plain */
@@ -24,17 +26,17 @@ struct wire {
 };
 
 /* On the connection's HTTP thread, when it begins; `tls`: what its listener shows,
- * NULL: it is plain. False: it cannot be used. wire_close() in any case, when it is
- * over. */
+ * NULL: it is plain. What is read passes `guard`, which is borrowed. False: it cannot
+ * be used. wire_close() in any case, when it is over. */
 MUST_USE bool wire_open(struct wire *w, struct MHD_Connection *connection,
-                        struct tls *tls);
+                        struct tls *tls, struct guard *guard);
 void wire_close(struct wire *w);
 
 /* Ends a connection that has no wire, when it begins. */
 void wire_forsake(struct MHD_Connection *connection);
 
-/* Reads through the session, as gnutls_record_recv(3) does, after the handshake. Only
- * the HTTP thread; the library, see tls_calls.h. */
+/* Reads through the session, as gnutls_record_recv(3) does, after the handshake, what
+ * the guard lets pass. Only the HTTP thread; the library, see tls_calls.h. */
 ssize_t wire_read(struct wire *w, void *data, size_t size);
 
 /* Ends the connection; the library finds it at its end, and closes it. `words` (NULL:

@@ -55,9 +55,10 @@ static struct exchange *open_exchange(const struct front *front,
     struct exchange *x = calloc(1, sizeof *x);
     if (!x)
         return NULL;
+    guard_init(&x->guard, front->site->settings->header_limit);
     x->front = front;
     x->connection = connection;
-    if (!wire_open(&x->wire, connection, exchange_site(x)->tls)) {
+    if (!wire_open(&x->wire, connection, exchange_site(x)->tls, &x->guard)) {
         wire_close(&x->wire);
         free(x);
         return NULL;
@@ -131,8 +132,8 @@ void *exchange_begin(void *front, const char *target, struct MHD_Connection *con
     struct target parts;
     if (target_parse(target, &parts, &r->refusal))
         keep_target(r, &parts);
-    else if (r->refusal.code == ERROR_TOO_LARGE)
-        r->refusal_status = MHD_HTTP_URI_TOO_LONG;
+    else
+        r->must_close = r->refusal.code == ERROR_BAD_REQUEST;
 
     set_deadline(x, r->call.received_ns, exchange_site(x)->settings->header_timeout);
     if (!exchange_enter(x, PHASE_IDLE, PHASE_HEAD))
@@ -144,8 +145,8 @@ static enum MHD_Result add_field(void *head, enum MHD_ValueKind kind, const char
                                  size_t name_length, const char *value,
                                  size_t value_length)
 {
-    (void)kind;
-    request_head_add(head, name, name_length, value, value_length);
+    (void)kind, (void)value_length;
+    request_head_add(head, name, name_length, value);
     return MHD_YES;
 }
 
@@ -204,7 +205,6 @@ static enum MHD_Result take_head(struct exchange *x, const char *method,
     r->head_read = true;
     r->method = method_read(method);
     r->http_1_0 = strcmp(version, MHD_HTTP_VERSION_1_0) == 0;
-    r->head.malformed = !request_head_is_token(method, strlen(method));
     MHD_get_connection_values_n(x->connection, MHD_HEADER_KIND, add_field, &r->head);
     identify(r);
 
@@ -274,6 +274,8 @@ static enum MHD_Result complete(struct exchange *x)
 {
     struct request *r = &x->request;
     r->call.complete_ns = clock_now_ns();
+    if (guard_refuses(&x->guard, x->requests, &r->refusal_status, &r->refusal))
+        r->must_close = x->linger = true; /* its chunks */
     if (r->refusal.code)
         return refuse(x);
     if (!exchange_enter(x, PHASE_BODY, PHASE_ANSWERING))

@@ -111,8 +111,8 @@ static bool join(const struct pair *p, struct tls_identity *identity, struct err
                          p->key_path, p->certificate_path);
     if (result >= 0)
         result = gnutls_session_ticket_key_generate(&identity->ticket_key);
-    return result >= 0 || refuse(e, "tls_certificate", p->certificate_path,
-                                 gnutls_strerror(result));
+    return result >= 0 ||
+           refuse(e, "tls_certificate", p->certificate_path, gnutls_strerror(result));
 }
 
 static void free_pair(struct pair *p)
