@@ -78,6 +78,71 @@ START_TEST(a_request_may_come_in_records_of_a_byte_and_an_answer_in_windows)
 }
 END_TEST
 
+/* What the guard keeps back comes to nothing, while other records wait. */
+START_TEST(a_chunked_body_may_come_in_records_of_a_byte)
+{
+    tls_start(&f, no_flags);
+    secure_open(&c, &f);
+    for (const char *p = POST_HEAD
+         "Transfer-Encoding: chunked\r\n\r\n"
+         "0003;a=b\r\n{\"a\r\n4\r\n\":1}\r\n0\r\nA: b\r\n\r\n";
+         *p; p++)
+        secure_send_bytes(&c, p, 1);
+    ASSERT_HAS(secure_hear(&c), "\r\n\r\n{\"bytes\": 7}");
+    secure_send(&c, GET);
+    ASSERT_STARTS(secure_hear(&c), "HTTP/1.1 200 ");
+    secure_close(&c);
+    tls_end(&f);
+}
+END_TEST
+
+/* Threats 1-3, 5, 8-10, 12, 17-18, 25, 28-29: the second request of each is hidden. */
+START_TEST(what_can_be_read_in_two_ways_is_refused_over_tls_too)
+{
+#define HIDDEN JSON_7 "\r\n{\"a\":1}"
+    static const struct {
+        const char *head, *body, *status;
+    } cases[] = {
+        {"Content-Length: 4\r\nTransfer-Encoding: chunked", "0\r\n\r\n", "400"},
+        {"Content-Length: 0\r\nContent-Length: 0", "", "400"},
+        {"Content-Length: 0\r\nContent-Length: 7", "", "400"},
+        {"Content-Length: +0", "", "400"},
+        {"Transfer-Encoding: gzip", "", "501"},
+        {"Transfer-Encoding: gzip, chunked", "0\r\n\r\n", "501"},
+        {"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked", "0\r\n\r\n",
+         "400"},
+        {"Transfer-Encoding: \"chunked\"", "0\r\n\r\n", "400"},
+        {"Transfer-Encoding: chunked", "+0\r\n\r\n", "400"},
+        {"Transfer-Encoding: chunked", "1\r\n{0\r\n\r\n", "400"},
+        {"Content-Length: 0\nA: b", "", "400"},
+        {"Content-Length: 0\r\nA\001: b", "", "400"},
+    };
+    tls_start(&f, no_flags);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[1024], line[32];
+        int length = snprintf(text, sizeof text,
+                              JSON_7 "\r\n{\"a\":1}" POST_HEAD "%s\r\n\r\n%s%s",
+                              cases[i].head, cases[i].body, HIDDEN);
+        char *nul = memchr(text, 1, (size_t)length);
+        if (nul)
+            *nul = '\0';
+        size_t before = atomic_load(&f.site.service->taken);
+        secure_open(&c, &f);
+        secure_send_bytes(&c, text, (size_t)length);
+        ASSERT_STARTS(secure_hear(&c), "HTTP/1.1 200 "); /* that before */
+        snprintf(line, sizeof line, "HTTP/1.1 %s ", cases[i].status);
+        const char *answer = secure_hear(&c);
+        ck_assert_msg(strncmp(answer, line, strlen(line)) == 0, "%s\n-> %s", text,
+                      answer);
+        ASSERT_HAS(answer, "\r\nConnection: close\r\n");
+        ck_assert(secure_is_closed(&c));
+        ck_assert_uint_eq(atomic_load(&f.site.service->taken), before + 1);
+        secure_close(&c);
+    }
+    tls_end(&f);
+}
+END_TEST
+
 START_TEST(a_large_body_is_read_and_a_refusal_of_one_is_not_lost)
 {
     static const char *const flags[] = {"--body-limit", "1MiB", NULL};
@@ -178,7 +243,7 @@ static size_t make_hello(char hello[4096])
 /* Threat 92: slowly, or not at all. */
 START_TEST(a_handshake_that_stalls_is_cut_and_takes_no_cpu)
 {
-    static const char *const flags[] = {"--header-timeout", "300ms", NULL};
+    static const char *const flags[] = {"--header-timeout", "150ms", NULL};
     tls_start(&f, flags);
     char hello[4096];
     size_t length = make_hello(hello);
@@ -190,11 +255,11 @@ START_TEST(a_handshake_that_stalls_is_cut_and_takes_no_cpu)
     for (size_t i = 0; i < 4; i++) {
         ck_assert(is_closed_at_last(fds[i]));
         int64_t ms = (clock_now_ns() - began_ns) / NS_PER_MS;
-        ck_assert_msg(ms >= 290 && ms < 2000, "%d ms", (int)ms);
+        ck_assert_msg(ms >= 140 && ms < 1500, "%d ms", (int)ms);
         close(fds[i]);
     }
     int64_t used_ms = (cpu_ns() - began_cpu_ns) / NS_PER_MS;
-    ck_assert_msg(used_ms < 100, "%d ms of CPU", (int)used_ms);
+    ck_assert_msg(used_ms < 60, "%d ms of CPU", (int)used_ms);
     await(atomic_load(&f.site.connections) == 0);
     ck_assert_double_eq(failed_handshakes(), 4);
     tls_end(&f);
@@ -229,7 +294,7 @@ END_TEST
 /* Threat 27. */
 START_TEST(a_handshake_on_a_plain_port_is_closed)
 {
-    static const char *const flags[] = {"--header-timeout", "300ms", NULL};
+    static const char *const flags[] = {"--header-timeout", "150ms", NULL};
     fixture_start(&f, flags);
     char hello[4096];
     size_t length = make_hello(hello);
@@ -244,20 +309,23 @@ END_TEST
 /* Threats 14, 92. */
 START_TEST(who_sends_too_slowly_is_told_so_through_the_session)
 {
-    static const char *const flags[] = {"--header-timeout", "300ms", "--body-timeout",
-                                        "300ms", NULL};
+    static const char *const flags[] = {"--header-timeout", "150ms", "--body-timeout",
+                                        "150ms", NULL};
     static const char *const beginnings[] = {"GET /livez HTT", JSON_7 "\r\n{",
                                              "GET /livez HTTP/1.1\r\nHost: a\r\nA: "};
+    enum { COUNT = sizeof beginnings / sizeof *beginnings };
+    struct secure_client clients[COUNT];
     tls_start(&f, flags);
-    for (size_t i = 0; i < sizeof beginnings / sizeof *beginnings; i++) {
-        secure_open(&c, &f);
-        secure_send(&c, beginnings[i]);
-        if (i != 0) /* before a request line nobody waits for an answer */
-            ASSERT_STARTS(secure_hear(&c), "HTTP/1.1 408 ");
-        else if (*secure_hear(&c))
-            ASSERT_STARTS(heard, "HTTP/1.1 408 ");
-        ck_assert(secure_is_closed(&c));
-        secure_close(&c);
+    for (size_t i = 0; i < COUNT; i++) {
+        secure_open(&clients[i], &f);
+        secure_send(&clients[i], beginnings[i]);
+    }
+    for (size_t i = 0; i < COUNT; i++) {
+        const char *answer = secure_hear(&clients[i]);
+        if (i > 0 || *answer) /* before a request line nobody need wait for one */
+            ASSERT_STARTS(answer, "HTTP/1.1 408 ");
+        ck_assert(secure_is_closed(&clients[i]));
+        secure_close(&clients[i]);
     }
     tls_end(&f);
 }
@@ -265,7 +333,7 @@ END_TEST
 
 START_TEST(a_connection_that_rests_is_closed_as_it_should_be)
 {
-    static const char *const flags[] = {"--idle-timeout", "200ms", NULL};
+    static const char *const flags[] = {"--idle-timeout", "100ms", NULL};
     tls_start(&f, flags);
     secure_open(&c, &f);
     secure_send(&c, GET);
@@ -409,7 +477,7 @@ START_TEST(connections_that_begin_while_it_is_replaced_have_one_or_the_other)
     tls_start(&f, no_flags);
     ck_assert_int_eq(pthread_create(&reloader, NULL, reload_again_and_again, &going),
                      0);
-    for (int i = 0; i < 40; i++)
+    for (int i = 0; i < 15; i++)
         expect_name("one");
     atomic_store(&going, false);
     pthread_join(reloader, NULL);
@@ -502,6 +570,8 @@ END_TEST
 
 TEST_PROGRAM("tls", a_request_over_tls_is_answered_as_over_a_plain_connection,
              a_request_may_come_in_records_of_a_byte_and_an_answer_in_windows,
+             a_chunked_body_may_come_in_records_of_a_byte,
+             what_can_be_read_in_two_ways_is_refused_over_tls_too,
              a_large_body_is_read_and_a_refusal_of_one_is_not_lost,
              versions_before_1_2_are_refused, a_renegotiation_ends_the_connection,
              a_handshake_that_stalls_is_cut_and_takes_no_cpu,
