@@ -28,7 +28,7 @@ enum exchange_phase {
     PHASE_WORKING,   /* suspended; the pool has the call */
     PHASE_WATCHED,   /* as before, and just now the watch looks at its socket */
     PHASE_ANSWERING, /* an answer was queued, or will be in this callback */
-    PHASE_CUT,       /* a deadline passed: the watch answered and shut the socket */
+    PHASE_CUT, /* a deadline passed, or the client left: the watch shut the socket */
 };
 
 /* One listener's share of the site. */
@@ -92,8 +92,8 @@ struct exchange {
      * whoever is last frees it. */
     _Atomic int holders;
 
-    size_t place;           /* in the watch's list, under its lock */
-    unsigned ends_seen;     /* the watch's: looks that found the client's FIN */
+    size_t place;               /* in the watch's list, under its lock */
+    _Atomic unsigned ends_seen; /* looks of the watch that found the client's FIN */
     struct sending sending; /* the watch's, and when its next look at that is due; a */
     int64_t look_ns;        /* deadline that is another one is that of a new answer */
 

@@ -135,6 +135,7 @@ void *exchange_begin(void *front, const char *target, struct MHD_Connection *con
         r->refusal_status = MHD_HTTP_URI_TOO_LONG;
 
     atomic_store_explicit(&x->rests_ns, r->call.received_ns, memory_order_relaxed);
+    atomic_store_explicit(&x->ends_seen, 0, memory_order_relaxed);
     set_deadline(x, r->call.received_ns, exchange_site(x)->settings->header_timeout);
     if (!exchange_enter(x, PHASE_IDLE, PHASE_HEAD))
         r->must_close = true; /* cut; the next step sees it, too */

@@ -2,6 +2,7 @@
 
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "http/farewell.h"
@@ -13,7 +14,7 @@
 struct watch {
     struct ticker *ticker; /* its lock guards what follows */
     struct exchange **exchanges;
-    size_t count, room;
+    size_t count, room, ticks;
     struct farewell farewell;
 };
 
@@ -74,11 +75,27 @@ static void look_for_client(struct exchange *x)
         return;
     if (p.revents & (POLLERR | POLLHUP))
         atomic_store(&x->request.call.cancelled, true);
-    else if (++x->ends_seen == 2 && !x->request.http_1_0)
+    else if (atomic_fetch_add(&x->ends_seen, 1) == 1 && !x->request.http_1_0)
         send(x->fd, interim, sizeof interim - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
-static void look(struct exchange *x, int64_t now)
+/* The library reads until it has what there is, and looks again when something comes:
+ * a FIN that came along with the last bytes it never sees. Twice, as it may just be
+ * about to take what it has read. */
+static void look_for_end(struct exchange *x, int phase)
+{
+    struct pollfd p = {.fd = x->fd, .events = POLLRDHUP};
+    int unread = 0;
+    if (poll(&p, 1, 0) < 1 || ioctl(x->fd, FIONREAD, &unread) != 0 || unread > 0 ||
+        atomic_fetch_add(&x->ends_seen, 1) == 0)
+        return;
+    if (!exchange_enter(x, (enum exchange_phase)phase, PHASE_CUT))
+        return;
+    atomic_store(&x->request.call.cancelled, true);
+    shutdown(x->fd, SHUT_RDWR);
+}
+
+static void look(struct exchange *x, int64_t now, bool closely)
 {
     int64_t deadline_ns = atomic_load_explicit(&x->deadline_ns, memory_order_relaxed);
     int phase = atomic_load(&x->phase);
@@ -88,6 +105,8 @@ static void look(struct exchange *x, int64_t now)
     case PHASE_BODY:
         if (now > deadline_ns)
             cut(x, phase);
+        else if (closely && phase != PHASE_IDLE)
+            look_for_end(x, phase);
         break;
     case PHASE_ANSWERING:
         if (now > deadline_ns)
@@ -105,13 +124,16 @@ static void look(struct exchange *x, int64_t now)
 
 static void tick(void *context)
 {
-    enum { AHEAD = 8 };
+    enum { AHEAD = 8, FEW = 512 };
     struct watch *w = context;
     int64_t now = clock_now_ns();
+    /* Closer looks are system calls: five a second, of many one. */
+    size_t period = w->count <= FEW ? 4 : 20;
+    w->ticks++;
     for (size_t i = 0; i < w->count; i++) {
         if (i + AHEAD < w->count) /* they lie about: each would be waited for */
             __builtin_prefetch(&w->exchanges[i + AHEAD]->phase);
-        look(w->exchanges[i], now);
+        look(w->exchanges[i], now, (w->ticks + i) % period == 0);
     }
     farewell_tick(&w->farewell, now);
 }
