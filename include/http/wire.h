@@ -20,6 +20,7 @@ struct wire {
     struct tls *tls;
     struct tls_identity *identity; /* held; NULL: plain */
     bool secured;                  /* the handshake is over */
+    _Atomic bool heard;            /* something came after it */
 
     _Atomic bool cut; /* nothing more is read */
     struct buffer *_Atomic last_words;
@@ -38,6 +39,9 @@ void wire_forsake(struct MHD_Connection *connection);
 /* Reads through the session, as gnutls_record_recv(3) does, after the handshake, what
  * the guard lets pass. Only the HTTP thread; the library, see tls_calls.h. */
 ssize_t wire_read(struct wire *w, void *data, size_t size);
+
+/* Whether the client has sent a byte of HTTP, as far as that is known. Any thread. */
+bool wire_has_heard(const struct wire *w);
 
 /* Ends the connection; the library finds it at its end, and closes it. `words` (NULL:
  * none; emptied) are said before, where that can be: a client that does not read is not

@@ -130,5 +130,9 @@ bool admission_check(struct exchange *x, uint64_t *body_length)
     if (r->head.expect && strcasecmp(r->head.expect, "100-continue") != 0)
         return error_set(&r->refusal, ERROR_EXPECTATION, "",
                          "the only expectation known is 100-continue");
-    return size_is_allowed(x, *body_length);
+    if (!size_is_allowed(x, *body_length))
+        return false;
+    /* Before its bytes are read and kept. */
+    return !wants_body || r->body_kind != BODY_OF_LENGTH ||
+           attention_service_has_room(site->service, (size_t)*body_length, &r->refusal);
 }

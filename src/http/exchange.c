@@ -64,11 +64,16 @@ static struct exchange *open_exchange(const struct front *front,
         return NULL;
     }
     x->fd = x->wire.fd;
-    set_deadline(x, clock_now_ns(), exchange_site(x)->settings->header_timeout);
+    int64_t now = clock_now_ns();
+    atomic_init(&x->rests_ns, now);
+    set_deadline(x, now, exchange_site(x)->settings->header_timeout);
     atomic_init(&x->phase, PHASE_IDLE);
     atomic_init(&x->holders, 1);
-    watch_add(front->watch, x);
-    return x;
+    if (watch_add(front->watch, x))
+        return x;
+    wire_close(&x->wire);
+    free(x);
+    return NULL;
 }
 
 void exchange_connection(void *front, struct MHD_Connection *connection,
@@ -78,7 +83,7 @@ void exchange_connection(void *front, struct MHD_Connection *connection,
     if (what == MHD_CONNECTION_NOTIFY_STARTED) {
         atomic_fetch_add(&at->site->connections, 1);
         *exchange = open_exchange(at, connection);
-        if (!*exchange)
+        if (!*exchange) /* nobody would watch it */
             wire_forsake(connection);
         return;
     }
@@ -135,6 +140,8 @@ void *exchange_begin(void *front, const char *target, struct MHD_Connection *con
     else
         r->must_close = r->refusal.code == ERROR_BAD_REQUEST;
 
+    atomic_store_explicit(&x->rests_ns, r->call.received_ns, memory_order_relaxed);
+    atomic_store_explicit(&x->ends_seen, 0, memory_order_relaxed);
     set_deadline(x, r->call.received_ns, exchange_site(x)->settings->header_timeout);
     if (!exchange_enter(x, PHASE_IDLE, PHASE_HEAD))
         r->must_close = true; /* cut; the next step sees it, too */
@@ -198,6 +205,16 @@ static bool make_room(struct exchange *x, uint64_t body_length)
     return r->body != NULL;
 }
 
+/* As long as nobody cut it, the deadline is that of the body. */
+static void pace_body(struct exchange *x)
+{
+    const struct request *r = &x->request;
+    atomic_store_explicit(
+        &x->deadline_ns,
+        pace_body_deadline(exchange_site(x)->settings, r->head_ns, r->body_bytes),
+        memory_order_relaxed);
+}
+
 static enum MHD_Result take_head(struct exchange *x, const char *method,
                                  const char *version)
 {
@@ -208,7 +225,8 @@ static enum MHD_Result take_head(struct exchange *x, const char *method,
     MHD_get_connection_values_n(x->connection, MHD_HEADER_KIND, add_field, &r->head);
     identify(r);
 
-    set_deadline(x, clock_now_ns(), exchange_site(x)->settings->body_timeout);
+    r->head_ns = clock_now_ns();
+    pace_body(x);
     if (!exchange_enter(x, PHASE_HEAD, PHASE_BODY))
         return MHD_NO;
 
@@ -217,9 +235,14 @@ static enum MHD_Result take_head(struct exchange *x, const char *method,
         return MHD_YES;
 
     /* An answer queued here closes the connection; without a body that is not needed
-     * and the refusal waits for the end of the request, which is now. */
+     * and the refusal waits for the end of the request, which is now. When there is too
+     * much to do, a body that is about to come anyhow is less of it than another
+     * connection. */
+    enum { READ_ON = 256 * 1024 };
     bool body_follows = r->body_kind == BODY_CHUNKED || body_length > 0;
-    if (!body_follows && !r->must_close)
+    bool passes_over = r->refusal.code == ERROR_OVERLOADED && body_length <= READ_ON &&
+                       !r->head.expect;
+    if ((!body_follows || passes_over) && !r->must_close)
         return MHD_YES;
     r->must_close = true;
     x->linger = true;
@@ -267,6 +290,7 @@ static enum MHD_Result take_body(struct exchange *x, const char *data, size_t *s
     if (r->body && !r->refusal.code && !keep_body(x, data, length))
         r->body = NULL;
     r->body_bytes += length;
+    pace_body(x);
     return MHD_YES;
 }
 
@@ -327,6 +351,7 @@ void exchange_end(void *front, struct MHD_Connection *connection, void **context
     atomic_fetch_sub_explicit(&exchange_site(x)->in_flight, 1, memory_order_relaxed);
 
     /* An exchange that was cut stays so: its connection is about to be closed. */
+    atomic_store_explicit(&x->rests_ns, now, memory_order_relaxed);
     set_deadline(x, now, exchange_site(x)->settings->idle_timeout);
     int phase = atomic_load(&x->phase);
     while (phase != PHASE_CUT &&

@@ -50,7 +50,8 @@ static bool add(struct MHD_Response *response, const char *name, const char *val
 
 static bool is_last(const struct exchange *x)
 {
-    return x->request.must_close || x->requests + 1 >= REQUESTS_A_CONNECTION ||
+    return x->request.must_close ||
+           x->requests + 1 >= exchange_site(x)->settings->connection_requests ||
            atomic_load_explicit(&exchange_site(x)->closing, memory_order_relaxed);
 }
 
@@ -91,11 +92,9 @@ static void queue(struct exchange *x, unsigned status, size_t length,
         r->status = status;
         r->answer_bytes = r->method == METHOD_HEAD ? 0 : length;
         r->answered_ns = clock_now_ns();
-        /* The library's own timer begins again with every byte the client takes. */
-        enum { STALL_S = 30, BYTES_A_SECOND = 64 * 1024 };
-        int64_t seconds = STALL_S + (int64_t)(length / BYTES_A_SECOND);
-        atomic_store_explicit(&x->deadline_ns, r->answered_ns + seconds * NS_PER_S,
-                              memory_order_relaxed);
+        /* When the watch first looks whether it is taken. */
+        int64_t look_ns = r->answered_ns + pace_look_ns(exchange_site(x)->settings);
+        atomic_store_explicit(&x->deadline_ns, look_ns, memory_order_relaxed);
     }
     MHD_destroy_response(response);
 }
@@ -271,11 +270,14 @@ void reply_call(struct exchange *x)
         stream_begin(x);
 }
 
-void reply_last(const struct error *error, struct buffer *answer)
+void reply_last(const struct error *error, unsigned retry_after_s,
+                struct buffer *answer)
 {
     unsigned status = reply_status(error->code);
-    char id[REQUEST_ID_BYTES];
+    char id[REQUEST_ID_BYTES], retry_after[32] = "";
     request_id_generate(id);
+    if (status == 503)
+        snprintf(retry_after, sizeof retry_after, "Retry-After: %u\r\n", retry_after_s);
     struct buffer body;
     buffer_init(&body, 4096);
     buffer_init(answer, 8192);
@@ -284,17 +286,17 @@ void reply_last(const struct error *error, struct buffer *answer)
                   "HTTP/1.1 %u %s\r\nConnection: close\r\n%s"
                   "Content-Type: " PROBLEM_JSON "\r\nX-Request-Id: %s\r\n"
                   "Cache-Control: no-store\r\nContent-Length: %zu\r\n\r\n",
-                  status, MHD_get_reason_phrase_for(status),
-                  status == 503 ? "Retry-After: 1\r\n" : "", id, body.length);
+                  status, MHD_get_reason_phrase_for(status), retry_after, id,
+                  body.length);
     buffer_append(answer, body.data, body.length);
     answer->failed |= body.failed;
     buffer_free(&body);
 }
 
-void reply_raw(int fd, const struct error *error)
+void reply_raw(int fd, const struct error *error, unsigned retry_after_s)
 {
     struct buffer answer;
-    reply_last(error, &answer);
+    reply_last(error, retry_after_s, &answer);
     if (!answer.failed)
         send(fd, answer.data, answer.length, MSG_DONTWAIT | MSG_NOSIGNAL);
     buffer_free(&answer);

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include "http/guarded_read.h"
+#include "http/socket_state.h"
 #include "http/tls_calls.h"
 
 static int socket_of(struct MHD_Connection *connection)
@@ -108,9 +109,19 @@ static int shake_hands(struct wire *w)
     return result;
 }
 
-static ssize_t read_record(void *session, void *to, size_t most)
+static ssize_t read_record(void *wire, void *to, size_t most)
 {
-    return tls_calls_recv(session, to, most);
+    struct wire *w = wire;
+    ssize_t n = tls_calls_recv(w->session, to, most);
+    if (n > 0)
+        atomic_store_explicit(&w->heard, true, memory_order_relaxed);
+    return n;
+}
+
+bool wire_has_heard(const struct wire *w)
+{
+    return w->session ? atomic_load_explicit(&w->heard, memory_order_relaxed)
+                      : socket_has_received(w->fd);
 }
 
 /* A read that brings fewer bytes than asked for says that a record is at its end, not
@@ -119,7 +130,7 @@ static ssize_t read_guarded(struct wire *w, void *data, size_t size)
 {
     ssize_t n;
     do {
-        n = guarded_read(w->guard, read_record, w->session, data, size);
+        n = guarded_read(w->guard, read_record, w, data, size);
     } while (n == GUARDED_NOTHING && !guard_is_shut(w->guard));
     return n == GUARDED_NOTHING ? GNUTLS_E_AGAIN : n;
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "service/attention_call.h"
+#include "service/attention_cost.h"
 #include "service/clock.h"
 #include "service/self_test.h"
 
@@ -65,6 +66,13 @@ bool attention_service_answer_small(struct attention_service *s,
     if (!attention_call_prepare(call, &s->context, &call->error))
         return true;
     return attention_call_run_small(call);
+}
+
+bool attention_service_has_room(struct attention_service *s, size_t body_bytes,
+                                struct error *e)
+{
+    return body_bytes <= SMALL_BODY ||
+           scheduler_has_room(s->scheduler, attention_cost_of_body(body_bytes), e);
 }
 
 bool attention_service_submit(struct attention_service *s, struct attention_call *call,

@@ -128,6 +128,13 @@ bool attention_service_answer_small(struct attention_service *pool,
     return false;
 }
 
+bool attention_service_has_room(struct attention_service *pool, size_t body_bytes,
+                                struct error *e)
+{
+    return body_bytes <= 8192 || !atomic_load(&pool->full) ||
+           error_set(e, ERROR_OVERLOADED, "", "the queue is full");
+}
+
 bool attention_service_submit(struct attention_service *pool,
                               struct attention_call *call, struct error *e)
 {

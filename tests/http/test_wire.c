@@ -82,7 +82,7 @@ START_TEST(who_was_cut_and_is_still_there_is_shut_in_the_end)
     struct exchange x = {.fd = ends[0], .phase = PHASE_CUT, .deadline_ns = INT64_MAX};
     struct watch *watch = watch_new(&e);
     ck_assert_ptr_nonnull(watch);
-    watch_add(watch, &x);
+    ck_assert(watch_add(watch, &x));
     nanosleep(&(struct timespec){0, 120000000}, NULL);
     ck_assert_int_eq(recv(ends[1], &byte, 1, MSG_DONTWAIT), -1);
     atomic_store(&x.deadline_ns, 0);

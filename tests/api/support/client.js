@@ -184,14 +184,20 @@ export function fetchAnswer(service, agent, method, path, body) {
 
 // Writes bytes as they are and returns what came back until the service closed, or
 // fell silent for `silenceMs`: the first answer, the bytes `after` it, and whether the service
-// `closed`. `sent` is the body inside of `bytes`, where it is one that is computed.
+// `closed`. `sent` is the body inside of `bytes`, where it is one that is computed;
+// `meanwhile` may do more with the socket. `ms` is how long it took.
 export function raw(service, bytes, options = {}) {
-  const { method = 'POST', path = '/v1/attention', silenceMs = 1500, sent } = options;
+  const { method = 'POST', path = '/v1/attention', silenceMs = 1500, sent, meanwhile } = options;
+  const begun = Date.now();
   return new Promise((resolve, reject) => {
     const { port } = service;
+    const begin = () => {
+      socket.write(bytes);
+      meanwhile?.(socket);
+    };
     const socket = service.certificate
-      ? tls.connect({ ...trust(service), host: '127.0.0.1', port }, () => socket.write(bytes))
-      : net.connect(port, '127.0.0.1', () => socket.write(bytes));
+      ? tls.connect({ ...trust(service), host: '127.0.0.1', port }, begin)
+      : net.connect(port, '127.0.0.1', begin);
     const chunks = [];
     let closed = false;
     socket.setTimeout(silenceMs, () => socket.destroy());
@@ -201,12 +207,13 @@ export function raw(service, bytes, options = {}) {
     socket.on('close', () => {
       try {
         const all = Buffer.concat(chunks);
-        if (!all.length) return resolve({ closed });
+        const ms = Date.now() - begun;
+        if (!all.length) return resolve({ closed, ms });
         const answer = parseAnswer(all);
         const length = Number(answer.headers['content-length']);
         const after = answer.body.subarray(length);
         answer.body = answer.body.subarray(0, length);
-        resolve(finish({ method, path, sent, closed, after, ...answer }));
+        resolve(finish({ method, path, sent, closed, after, ms, ...answer }));
       } catch (error) {
         reject(error);
       }
