@@ -19,6 +19,7 @@
 #include "http/routes.h"
 #include "http/site.h"
 #include "http/stream.h"
+#include "http/wire.h"
 
 struct watch;
 
@@ -29,7 +30,7 @@ enum exchange_phase {
     PHASE_WORKING,   /* suspended; the pool has the call */
     PHASE_WATCHED,   /* as before, and just now the watch looks at its socket */
     PHASE_ANSWERING, /* an answer was queued, or will be in this callback */
-    PHASE_CUT,       /* a deadline passed: the watch answered and shut the socket */
+    PHASE_CUT, /* a deadline passed, or the client left: the watch shut the socket */
 };
 
 /* The answer that is made before it is needed; see reply.h. */
@@ -94,6 +95,7 @@ struct exchange {
     _Atomic int64_t rests_ns;    /* since when a head is awaited */
 
     int fd;
+    struct wire wire;   /* of that socket */
     size_t requests;    /* that have ended on this connection */
     bool begun;         /* one that has not ended */
     bool linger;        /* bytes may still come that nobody will read */
@@ -103,8 +105,8 @@ struct exchange {
      * whoever is last frees it. */
     _Atomic int holders;
 
-    size_t place;           /* in the watch's list, under its lock */
-    unsigned ends_seen;     /* the watch's: looks that found the client's FIN */
+    size_t place;               /* in the watch's list, under its lock */
+    _Atomic unsigned ends_seen; /* looks of the watch that found the client's FIN */
     struct sending sending; /* the watch's, and when its next look at that is due; a */
     int64_t look_ns;        /* deadline that is another one is that of a new answer */
 

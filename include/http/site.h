@@ -9,6 +9,7 @@
 #include "base/arena.h"
 #include "codec/info_document.h"
 #include "http/cors.h"
+#include "http/tls.h"
 #include "service/attention_service.h"
 #include "service/keys.h"
 #include "service/machine.h"
@@ -28,6 +29,7 @@ struct site {
     struct attention_service *service;
     struct keys *keys; /* NULL: nobody is asked for one */
     struct cors cors;
+    struct tls *tls; /* NULL: connections are plain */
 
     _Atomic bool ready;    /* the worked example came out right */
     _Atomic bool hung;     /* every worker is stuck: /readyz says 503 */
@@ -43,8 +45,9 @@ struct site {
     } spares[SITE_SPARES];                     /* connections are dealt out to them */
 };
 
-/* Whether what the settings name can be used, beyond their own bounds: the file of keys
- * and the origins. Starts nothing, logs nothing. False with `e` set. */
+/* Whether what the settings name can be used, beyond their own bounds: the file of
+ * keys, the origins and the certificate. Starts nothing, logs nothing. False with `e`
+ * set. */
 MUST_USE bool site_check(const struct settings *settings, struct error *e);
 
 /* Decides what the settings left to be found out (and writes it into `settings`,
@@ -53,8 +56,8 @@ MUST_USE bool site_check(const struct settings *settings, struct error *e);
 MUST_USE bool site_open(struct site *site, struct settings *settings,
                         const struct machine *machine, struct error *e);
 
-/* Reads the file of keys again; on the thread that called site_open(). What was wrong
- * with it is logged, and the keys stay as they were. */
+/* Reads the file of keys and the certificate again; on the thread that called
+ * site_open(). What is wrong is logged, and stays as it was. */
 void site_reload(struct site *site);
 
 void site_close(struct site *site);

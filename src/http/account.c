@@ -21,7 +21,8 @@ static void settle_status(struct exchange *x)
     if (!r->call.id[0]) /* its head was never complete */
         request_id_generate(r->call.id);
     if (atomic_load(&x->phase) == PHASE_CUT) {
-        r->error = ERROR_REQUEST_TIMEOUT;
+        r->error =
+            atomic_load(&r->call.cancelled) ? ERROR_CANCELLED : ERROR_REQUEST_TIMEOUT;
         r->status = reply_status(r->error);
         return;
     }

@@ -9,7 +9,6 @@
 
 #include "http/account.h"
 #include "http/admission.h"
-#include "http/guarded_read.h"
 #include "http/reply.h"
 #include "http/target.h"
 #include "http/watch.h"
@@ -53,19 +52,18 @@ static void *context_of(struct MHD_Connection *connection)
 static struct exchange *open_exchange(const struct front *front,
                                       struct MHD_Connection *connection)
 {
-    int fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)
-                 ->connect_fd;
     struct exchange *x = calloc(1, sizeof *x);
     if (!x)
         return NULL;
     guard_init(&x->guard, front->site->settings->header_limit);
-    if (!guarded_read_begin(fd, &x->guard)) { /* GCOVR_EXCL_START a million files */
-        free(x);
-        return NULL;
-    } /* GCOVR_EXCL_STOP */
     x->front = front;
     x->connection = connection;
-    x->fd = fd;
+    if (!wire_open(&x->wire, connection, exchange_site(x)->tls, &x->guard)) {
+        wire_close(&x->wire);
+        free(x);
+        return NULL;
+    }
+    x->fd = x->wire.fd;
     int64_t now = clock_now_ns();
     atomic_init(&x->rests_ns, now);
     set_deadline(x, now, exchange_site(x)->settings->header_timeout);
@@ -73,7 +71,7 @@ static struct exchange *open_exchange(const struct front *front,
     atomic_init(&x->holders, 1);
     if (watch_add(front->watch, x))
         return x;
-    guarded_read_end(fd);
+    wire_close(&x->wire);
     free(x);
     return NULL;
 }
@@ -88,10 +86,7 @@ void exchange_connection(void *front, struct MHD_Connection *connection,
         atomic_fetch_add(&at->site->connections, 1);
         *exchange = open_exchange(at, connection);
         if (!*exchange) /* nobody would watch it */
-            shutdown(
-                MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)
-                    ->connect_fd,
-                SHUT_RDWR);
+            wire_forsake(connection);
         return;
     }
     atomic_fetch_sub(&at->site->connections, 1);
@@ -101,10 +96,12 @@ void exchange_connection(void *front, struct MHD_Connection *connection,
     if (x->begun) /* the library tells of no end when it had no memory for a refusal */
         finish(x, MHD_REQUEST_TERMINATED_WITH_ERROR);
     watch_remove(at->watch, x);
-    guarded_read_end(x->fd);
     int copy = x->linger ? fcntl(x->fd, F_DUPFD_CLOEXEC, 0) : -1;
-    if (copy >= 0)
+    if (copy >= 0) {
+        shutdown(copy, SHUT_WR); /* with TLS the library has not */
         watch_farewell(at->watch, copy);
+    }
+    wire_close(&x->wire);
     exchange_release(x);
 }
 
@@ -149,6 +146,7 @@ void *exchange_begin(void *front, const char *target, struct MHD_Connection *con
         r->must_close = r->refusal.code == ERROR_BAD_REQUEST;
 
     atomic_store_explicit(&x->rests_ns, r->call.received_ns, memory_order_relaxed);
+    atomic_store_explicit(&x->ends_seen, 0, memory_order_relaxed);
     set_deadline(x, r->call.received_ns, exchange_site(x)->settings->header_timeout);
     if (!exchange_enter(x, PHASE_IDLE, PHASE_HEAD))
         r->must_close = true; /* GCOVR_EXCL_LINE: cut at this very moment */

@@ -29,7 +29,7 @@ void handle_attention(struct exchange *x)
     call->done = resume;
     call->owner = x;
     r->submitted = true;
-    x->ends_seen = 0;
+    atomic_store(&x->ends_seen, 0);
 
     /* Suspended first: the call may be done before submit() returns. */
     MHD_suspend_connection(x->connection);

@@ -303,31 +303,34 @@ void reply_call(struct exchange *x)
         stream_begin(x);
 }
 
-void reply_raw(int fd, const struct error *error)
-{
-    reply_raw_later(fd, error, 1);
-}
-
-void reply_raw_later(int fd, const struct error *error, unsigned retry_after_s)
+void reply_last(const struct error *error, unsigned retry_after_s,
+                struct buffer *answer)
 {
     unsigned status = reply_status(error->code);
     char id[REQUEST_ID_BYTES], retry_after[32] = "";
     request_id_generate(id);
     if (status == 503)
         snprintf(retry_after, sizeof retry_after, "Retry-After: %u\r\n", retry_after_s);
-    struct buffer body, answer;
+    struct buffer body;
     buffer_init(&body, 4096);
-    buffer_init(&answer, 8192);
+    buffer_init(answer, 8192);
     problem_write(error, status, id, &body);
-    buffer_printf(&answer,
+    buffer_printf(answer,
                   "HTTP/1.1 %u %s\r\nConnection: close\r\n%s"
                   "Content-Type: " PROBLEM_JSON "\r\nX-Request-Id: %s\r\n"
                   "Cache-Control: no-store\r\nContent-Length: %zu\r\n\r\n",
                   status, MHD_get_reason_phrase_for(status), retry_after, id,
                   body.length);
-    buffer_append(&answer, body.data, body.length);
-    if (!body.failed && !answer.failed)
-        send(fd, answer.data, answer.length, MSG_DONTWAIT | MSG_NOSIGNAL);
+    buffer_append(answer, body.data, body.length);
+    answer->failed |= body.failed;
     buffer_free(&body);
+}
+
+void reply_raw(int fd, const struct error *error, unsigned retry_after_s)
+{
+    struct buffer answer;
+    reply_last(error, retry_after_s, &answer);
+    if (!answer.failed)
+        send(fd, answer.data, answer.length, MSG_DONTWAIT | MSG_NOSIGNAL);
     buffer_free(&answer);
 }

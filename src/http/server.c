@@ -12,6 +12,7 @@
 #include "http/exchange.h"
 #include "http/listener.h"
 #include "http/reply.h"
+#include "http/tls_calls.h"
 #include "http/watch.h"
 #include "service/clock.h"
 #include "service/log.h"
@@ -68,16 +69,24 @@ static unsigned stall_timeout_s(const struct settings *s, const struct door *doo
 static bool start_daemon(struct door *door, const struct settings *s, unsigned threads,
                          struct error *e)
 {
-    struct MHD_OptionItem pool[] = {
-        {threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END, (intptr_t)threads,
-         NULL},
-        {MHD_OPTION_END, 0, NULL}};
+    struct MHD_OptionItem options[TLS_OPTIONS + 2];
+    size_t count = 0;
+    bool tls = door->front.site->tls != NULL;
+    if (tls && !tls_calls_found(e))
+        return false;
+    if (tls)
+        count = tls_options(options);
+    if (threads > 1)
+        options[count++] = (struct MHD_OptionItem){MHD_OPTION_THREAD_POOL_SIZE,
+                                                   (intptr_t)threads, NULL};
+    options[count] = (struct MHD_OptionItem){MHD_OPTION_END, 0, NULL};
     /* Divided among the threads; server_accept() keeps the real limit. */
     unsigned limit = (unsigned)(s->connection_limit + 2 * RESERVED) * threads;
 
     door->daemon = MHD_start_daemon(
         MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_NO_LISTEN_SOCKET |
-            MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC | MHD_USE_ERROR_LOG,
+            MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC | MHD_USE_ERROR_LOG |
+            (tls ? MHD_USE_TLS : MHD_NO_FLAG),
         0, NULL, NULL, exchange_step, &door->front, MHD_OPTION_EXTERNAL_LOGGER,
         library_log, NULL, MHD_OPTION_NOTIFY_CONNECTION, exchange_connection,
         &door->front, MHD_OPTION_URI_LOG_CALLBACK, exchange_begin, &door->front,
@@ -85,7 +94,7 @@ static bool start_daemon(struct door *door, const struct settings *s, unsigned t
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, connection_memory(s),
         MHD_OPTION_CONNECTION_LIMIT, limit, MHD_OPTION_CONNECTION_TIMEOUT,
         stall_timeout_s(s, door), MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_ARRAY,
-        pool, MHD_OPTION_END);
+        options, MHD_OPTION_END);
     return door->daemon ||
            error_set(e, ERROR_INTERNAL, "", "the HTTP threads cannot be started");
 }
@@ -145,7 +154,11 @@ static void shed(struct server *s, int fd)
               "more than the %llu connections allowed are open (connection_limit)",
               (unsigned long long)s->site->settings->connection_limit);
     metrics_rejected(s->site->metrics, e.code);
-    reply_raw_later(fd, &e, attention_service_retry_after(s->site->service));
+    if (s->site->tls) { /* nothing can be said before a handshake */
+        close(fd);
+        return;
+    }
+    reply_raw(fd, &e, attention_service_retry_after(s->site->service));
     shutdown(fd, SHUT_WR);
     watch_farewell(s->watch, fd);
 }

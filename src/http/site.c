@@ -113,12 +113,26 @@ static bool open_keys(const struct settings *s, struct keys **keys, struct error
     return *keys != NULL;
 }
 
+/* Leaves `tls` NULL where no certificate is named. */
+static bool open_tls(const struct settings *s, struct metrics *metrics,
+                     struct tls **tls, struct error *e)
+{
+    *tls = NULL;
+    if (!s->tls_certificate[0])
+        return true;
+    *tls = tls_new(s, metrics, e);
+    return *tls != NULL;
+}
+
 bool site_check(const struct settings *s, struct error *e)
 {
     struct cors cors;
     struct keys *keys = NULL;
-    bool good = cors_read(s->cors_origins, &cors, e) && open_keys(s, &keys, e);
+    struct tls *tls = NULL;
+    bool good = cors_read(s->cors_origins, &cors, e) && open_keys(s, &keys, e) &&
+                open_tls(s, NULL, &tls, e);
     keys_delete(keys);
+    tls_delete(tls);
     return good;
 }
 
@@ -132,8 +146,30 @@ static void log_keys(const struct site *site, const char *event)
                   LOG_S("warning", "everybody may read it: chmod o-r"));
 }
 
+static void log_tls(const struct site *site, const char *event)
+{
+    char not_after[TLS_TIME_BYTES];
+    if (!site->tls)
+        return;
+    tls_not_after(site->tls, not_after);
+    log_write(LOG_INFO, event,
+              LOG_S("tls_certificate", site->settings->tls_certificate),
+              LOG_S("not_after", not_after));
+}
+
+static void reload_tls(struct site *site)
+{
+    struct error e = {0};
+    if (!site->tls || tls_reload(site->tls, &e))
+        log_tls(site, "reloaded");
+    else
+        log_write(LOG_ERROR, "reload", LOG_S("error", e.message),
+                  LOG_S("tls_certificate", "the old one stays"));
+}
+
 void site_reload(struct site *site)
 {
+    reload_tls(site);
     struct error e = {0};
     if (!site->keys || keys_reload(site->keys, &e))
         log_keys(site, "reloaded");
@@ -161,6 +197,9 @@ bool site_open(struct site *site, struct settings *s, const struct machine *mach
     site->request_log = request_log_new(s->request_log_size);
     if (!site->metrics || !site->request_log)
         return error_set(e, ERROR_OUT_OF_MEMORY, "", "no memory for the metrics");
+    if (!open_tls(s, site->metrics, &site->tls, e))
+        return false;
+    log_tls(site, "tls");
     return open_service(site, e);
 }
 
@@ -176,6 +215,7 @@ void site_close(struct site *site)
         request_log_delete(site->request_log);
     metrics_delete(site->metrics);
     keys_delete(site->keys);
+    tls_delete(site->tls);
     for (size_t i = 0; i < SITE_SPARES; i++)
         arena_spare_free(&site->spares[i].blocks);
 }

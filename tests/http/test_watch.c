@@ -1,6 +1,8 @@
 #include "http/site_fixture.h"
 #include "http/socket_state.h"
 
+#include <netinet/tcp.h>
+
 static struct fixture f;
 
 #define LIVEZ "GET /livez HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -47,6 +49,30 @@ START_TEST(a_request_line_in_pieces_is_answered_408)
     client_send(fd, "GE");
     ck_assert(client_is_closed(fd));
     close(fd);
+    fixture_end(&f, false);
+}
+END_TEST
+
+/* threat 15 */
+START_TEST(a_request_that_ends_too_early_is_given_up)
+{
+    static const char *const no_flags[] = {NULL};
+    static const char *const requests[] = {
+        POST_HEAD "Content-Length: 7\r\n\r\n{\"a\"",
+        POST_HEAD "Transfer-Encoding: chunked\r\n\r\n3\r\nabc",
+        POST_HEAD,
+    };
+    fixture_start(&f, no_flags);
+    for (size_t i = 0; i < 3; i++) {
+        int fd = client_open(&f);
+        setsockopt(fd, IPPROTO_TCP, TCP_CORK, &(int){1}, sizeof(int));
+        client_send(fd, requests[i]);
+        shutdown(fd, SHUT_WR); /* in one segment with the FIN */
+        ck_assert(client_is_closed(fd));
+        close(fd);
+    }
+    ck_assert_double_eq(counted("\nattentiond_cancelled_total{stage=\"receive\"} "), 3);
+    ck_assert_uint_eq(atomic_load(&f.site.service->taken), 0);
     fixture_end(&f, false);
 }
 END_TEST
@@ -217,6 +243,7 @@ END_TEST
 
 TEST_PROGRAM("watch", who_never_sends_a_byte_is_closed_at_the_header_deadline,
              a_request_line_in_pieces_is_answered_408,
+             a_request_that_ends_too_early_is_given_up,
              who_takes_nothing_of_its_answer_is_cut, who_reads_slowly_is_not,
              a_connection_has_so_many_requests,
              a_full_pool_is_said_before_the_body_is_kept,

@@ -2,8 +2,11 @@
 // against the page before a test sees it.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import http from 'node:http';
+import https from 'node:https';
 import net from 'node:net';
+import tls from 'node:tls';
 import { checkAnswer } from './page.js';
 
 const curlSeconds = 60;
@@ -60,11 +63,12 @@ export async function request(service, method, path, options = {}) {
   const sent =
     body === undefined || typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body);
   const head = { ...(sent === undefined ? {} : { 'Content-Type': 'application/json' }), ...headers };
+  const trust = service.certificate ? ['--cacert', service.certificate] : [];
   const flags = Object.entries(head).flatMap(([k, v]) => ['-H', v === null ? `${k}:` : `${k}: ${v}`]);
   if (method === 'HEAD') flags.push('--head');
   else flags.push('-i', '-X', method);
   if (sent !== undefined) flags.push('--data-binary', '@-');
-  const { code, out, errors } = await runCurl(['--path-as-is', ...flags, ...args, service.url + path], sent);
+  const { code, out, errors } = await runCurl(['--path-as-is', ...trust, ...flags, ...args, service.url + path], sent);
   assert.ok(out.length, `curl ended with ${code}: ${errors}`);
   return finish({ method, path, sent: sent ?? sentByArgs, curl: code, ...parseAnswer(out) });
 }
@@ -80,9 +84,15 @@ export async function compute(service, body, headers) {
   return answer;
 }
 
-export const connections = (most, keepAlive = true) => new http.Agent({ keepAlive, maxSockets: most });
+// Over TLS where the service speaks it; the certificate is its own authority.
+const web = (service) => (service.certificate ? https : http);
+const trust = (service) => (service.certificate ? { ca: readFileSync(service.certificate) } : {});
+
+export const connections = (most, keepAlive = true, service = {}) =>
+  new (web(service).Agent)({ keepAlive, maxSockets: most });
 
 const postOptions = (service) => ({
+  ...trust(service),
   host: '127.0.0.1',
   port: service.port,
   agent: false,
@@ -93,7 +103,7 @@ const postOptions = (service) => ({
 
 // Posts and listens to no answer; returns a function that leaves.
 export function postAndLeave(service, body) {
-  const message = http.request(postOptions(service));
+  const message = web(service).request(postOptions(service));
   message.on('error', () => {}); // it is destroyed
   message.end(body);
   return () => message.destroy();
@@ -102,7 +112,7 @@ export function postAndLeave(service, body) {
 // Posts, and gives back the response when its head is there and none of its body was read.
 export function postAndWait(service, body) {
   return new Promise((resolve, reject) => {
-    const message = http.request(postOptions(service), (response) => resolve(Object.assign(response, { sent: body })));
+    const message = web(service).request(postOptions(service), (response) => resolve(Object.assign(response, { sent: body })));
     message.on('error', reject);
     message.end(JSON.stringify(body));
   });
@@ -147,8 +157,8 @@ export function fetchAnswer(service, agent, method, path, body, more = {}) {
   return new Promise((resolve, reject) => {
     const headers = { ...(body === undefined ? {} : { 'Content-Type': 'application/json' }), ...more };
     const begun = process.hrtime.bigint();
-    const message = http.request(
-      { host: '127.0.0.1', port: service.port, agent, method, path, headers },
+    const message = web(service).request(
+      { ...trust(service), host: '127.0.0.1', port: service.port, agent, method, path, headers },
       (response) => {
         const chunks = [];
         response.on('data', (chunk) => chunks.push(chunk));
@@ -174,11 +184,20 @@ export function fetchAnswer(service, agent, method, path, body, more = {}) {
 
 // Writes bytes as they are and returns what came back until the service closed, or
 // fell silent for `silenceMs`: the first answer, the bytes `after` it, and whether the service
-// `closed`. `sent` is the body inside of `bytes`, where it is one that is computed.
+// `closed`. `sent` is the body inside of `bytes`, where it is one that is computed;
+// `meanwhile` may do more with the socket. `ms` is how long it took.
 export function raw(service, bytes, options = {}) {
-  const { method = 'POST', path = '/v1/attention', silenceMs = 1500, sent } = options;
+  const { method = 'POST', path = '/v1/attention', silenceMs = 1500, sent, meanwhile } = options;
+  const begun = Date.now();
   return new Promise((resolve, reject) => {
-    const socket = net.connect(service.port, '127.0.0.1', () => socket.write(bytes));
+    const { port } = service;
+    const begin = () => {
+      socket.write(bytes);
+      meanwhile?.(socket);
+    };
+    const socket = service.certificate
+      ? tls.connect({ ...trust(service), host: '127.0.0.1', port }, begin)
+      : net.connect(port, '127.0.0.1', begin);
     const chunks = [];
     let closed = false;
     socket.setTimeout(silenceMs, () => socket.destroy());
@@ -188,12 +207,13 @@ export function raw(service, bytes, options = {}) {
     socket.on('close', () => {
       try {
         const all = Buffer.concat(chunks);
-        if (!all.length) return resolve({ closed });
+        const ms = Date.now() - begun;
+        if (!all.length) return resolve({ closed, ms });
         const answer = parseAnswer(all);
         const length = Number(answer.headers['content-length']);
         const after = answer.body.subarray(length);
         answer.body = answer.body.subarray(0, length);
-        resolve(finish({ method, path, sent, closed, after, ...answer }));
+        resolve(finish({ method, path, sent, closed, after, ms, ...answer }));
       } catch (error) {
         reject(error);
       }

@@ -83,7 +83,10 @@ export async function start(flags = [], environment = {}) {
   });
   child.unref();
   child.stderr.unref();
-  service.url = `http://127.0.0.1:${service.port}`;
+  // One certificate, which is its own authority: client.js trusts it.
+  const named = flags.indexOf('--tls-certificate');
+  if (named >= 0) service.certificate = flags[named + 1];
+  service.url = `${named >= 0 ? 'https' : 'http'}://127.0.0.1:${service.port}`;
   service.signal = (name) => child.kill(name);
   service.stop = () => stop(service);
   return service;
