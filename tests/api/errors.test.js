@@ -306,7 +306,7 @@ describe('a limit names itself, the figure and the setting', () => {
     assert.equal(small.status, 200);
   });
 
-  test('a body over the limit is refused before it is sent', async () => {
+  test('a body over the limit is refused before it is sent (threat 7)', async () => {
     const head = 'POST /v1/attention HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n';
     const answer = await raw(service, `${head}Content-Length: 70000\r\nExpect: 100-continue\r\n\r\n`);
     assertProblem(answer, 413, 'too-large');
@@ -451,12 +451,12 @@ describe('the wrong verb, path or type', () => {
     '/v1\\info',
     '/%zz',
   ])
-    test(`${path} reaches nothing`, async () => {
+    test(`${path} reaches nothing (threat 36)`, async () => {
       const answer = await get(service, path);
       assert.ok([400, 404].includes(answer.status), `${answer.status}`);
     });
 
-  test('an unknown verb is 501', async () => {
+  test('an unknown verb is 501 (threat 39)', async () => {
     assertProblem(await request(service, 'BREW', '/v1/attention'), 501, 'not-implemented');
   });
 
@@ -472,7 +472,7 @@ describe('the wrong verb, path or type', () => {
   ];
   // threats 41 and 42
   for (const type of types)
-    test(`Content-Type ${type} is 415 and names curl --json`, async () => {
+    test(`Content-Type ${type} is 415 and names curl --json (threats 41, 42)`, async () => {
       const answer = await attention(service, '{"sequences": [[1]]}', { 'Content-Type': type });
       assertProblem(answer, 415, 'unsupported-media-type');
       assert.match(answer.json.detail, /curl --json/);
@@ -489,7 +489,7 @@ describe('the wrong verb, path or type', () => {
 
   // threat 44
   for (const coding of ['gzip', 'deflate', 'br', 'zstd', 'gzip, gzip', 'x'])
-    test(`Content-Encoding ${coding} is 415`, async () => {
+    test(`Content-Encoding ${coding} is 415 (threat 44)`, async () => {
       const answer = await attention(service, '{"sequences": [[1]]}', { 'Content-Encoding': coding });
       assertProblem(answer, 415, 'unsupported-media-type');
       assert.equal(answer.headers['accept-encoding'], 'identity');
@@ -500,7 +500,7 @@ describe('the wrong verb, path or type', () => {
 
   // threat 43
   for (const accept of ['image/png', 'text/html', 'application/json;q=0', 'application/xml, image/*'])
-    test(`Accept ${accept} is 406`, async () => {
+    test(`Accept ${accept} is 406 (threat 43)`, async () => {
       assertProblem(
         await attention(service, { sequences: [[1]] }, { Accept: accept }),
         406,
@@ -567,7 +567,7 @@ describe('Expect: 100-continue', () => {
     assert.equal(answer.interim, 1);
   });
 
-  test('another expectation is 417', async () => {
+  test('another expectation is 417 (threat 40)', async () => {
     assertProblem(
       await attention(service, { sequences: [[1]] }, { Expect: '200-maybe' }),
       417,
@@ -581,30 +581,30 @@ describe('HTTP that is not well-formed', () => {
   const post = (...fields) =>
     `POST /v1/attention HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n${fields.map((f) => `${f}\r\n`).join('')}\r\n`;
   const cases = {
-    'no length': [post(), 411, 'length-required'],
-    'a length and chunks': [
+    'no length (threat 13)': [post(), 411, 'length-required'],
+    'a length and chunks (threat 1)': [
       post('Content-Length: 20', 'Transfer-Encoding: chunked') + `14\r\n${body}\r\n0\r\n\r\n`,
       400,
       'bad-request',
     ],
-    'two lengths': [post('Content-Length: 20', 'Content-Length: 20') + body, 400, 'bad-request'],
-    'an unknown transfer coding': [post('Transfer-Encoding: gzip') + body, 501, 'not-implemented'],
-    'two hosts': [post('Host: b', 'Content-Length: 20') + body, 400, 'bad-request'],
-    'two different lengths': [post('Content-Length: 3', 'Content-Length: 20') + body, 400, 'bad-request'],
-    'a length beyond 63 bits': [post('Content-Length: 9223372036854775808') + body, 413, 'too-large'],
-    'a coding before chunked': [post('Transfer-Encoding: gzip, chunked') + body, 501, 'not-implemented'],
-    'two transfer codings': [
+    'two lengths (threat 2)': [post('Content-Length: 20', 'Content-Length: 20') + body, 400, 'bad-request'],
+    'an unknown transfer coding (threat 8)': [post('Transfer-Encoding: gzip') + body, 501, 'not-implemented'],
+    'two hosts (threat 31)': [post('Host: b', 'Content-Length: 20') + body, 400, 'bad-request'],
+    'two different lengths (threat 3)': [post('Content-Length: 3', 'Content-Length: 20') + body, 400, 'bad-request'],
+    'a length beyond 63 bits (threat 6)': [post('Content-Length: 9223372036854775808') + body, 413, 'too-large'],
+    'a coding before chunked (threat 9)': [post('Transfer-Encoding: gzip, chunked') + body, 501, 'not-implemented'],
+    'two transfer codings (threat 10)': [
       post('Transfer-Encoding: chunked', 'Transfer-Encoding: chunked') + body,
       400,
       'bad-request',
     ],
-    'chunks in HTTP/1.0': [
+    'chunks in HTTP/1.0 (threat 12)': [
       post('Transfer-Encoding: chunked').replace('1.1', '1.0') + `14\r\n${body}\r\n0\r\n\r\n`,
       400,
       'bad-request',
     ],
-    'too many fields': [post(...Array(70).fill('X: y'), 'Content-Length: 20') + body, 431, 'too-large'],
-    'too long a field': [post(`X: ${'y'.repeat(20000)}`, 'Content-Length: 20') + body, 431, 'too-large'],
+    'too many fields (threat 34)': [post(...Array(70).fill('X: y'), 'Content-Length: 20') + body, 431, 'too-large'],
+    'too long a field (threat 34)': [post(`X: ${'y'.repeat(20000)}`, 'Content-Length: 20') + body, 431, 'too-large'],
   };
   for (const [name, [bytes, status, slug]] of Object.entries(cases))
     test(`${name} is ${status}, and the connection is closed`, async () => {
@@ -614,7 +614,7 @@ describe('HTTP that is not well-formed', () => {
       assert.equal(answer.headers.connection, 'close');
     });
 
-  test('too long a target is 414', async () => {
+  test('too long a target is 414 (threat 35)', async () => {
     assertProblem(await get(service, `/${'x'.repeat(9000)}`), 414, 'too-large');
   });
 
@@ -631,7 +631,7 @@ describe('HTTP that is not well-formed', () => {
     assert.equal(answer.status, 200);
   });
 
-  test('requests that come at once are answered in their order', async () => {
+  test('requests that come at once are answered in their order (threat 24)', async () => {
     const ids = ['one', 'two', 'three'];
     const requests = ids.map(
       (id) => post(`X-Request-Id: ${id}`, 'Content-Length: 19') + '{"sequences":[[1]]}'
@@ -641,7 +641,7 @@ describe('HTTP that is not well-formed', () => {
     assert.deepEqual([answer.headers['x-request-id'], ...following], ids);
   });
 
-  test('a body that stops coming is closed at its deadline', async () => {
+  test('a body that stops coming is closed at its deadline (threat 14)', async () => {
     const answer = await raw(service, post('Content-Length: 20') + '{"seq', { silenceMs: 4000 });
     assert.ok(answer.closed);
     if (answer.status) assertProblem(answer, 408, 'request-timeout');

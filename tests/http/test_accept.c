@@ -101,6 +101,7 @@ START_TEST(prometheus_gets_openmetrics)
 }
 END_TEST
 
+/* threats 41, 42 */
 START_TEST(only_json_in_utf_8_is_json)
 {
     static const struct {

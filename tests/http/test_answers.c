@@ -170,7 +170,7 @@ END_TEST
 static void *drain_it(void *unused)
 {
     (void)unused;
-    drain(f.server, &f.site, f.wake[0]);
+    ck_assert(drain(f.server, &f.site, f.wake[0]));
     return NULL;
 }
 

@@ -32,6 +32,7 @@ END_TEST
 
 #define JSON_7 POST_HEAD "Content-Length: 7\r\n"
 
+/* threats 1, 2, 6-9, 13, 31, 32, 36-44 */
 START_TEST(a_refusal_says_why)
 {
     static const struct {
@@ -90,6 +91,12 @@ START_TEST(a_refusal_says_why)
         {JSON_7 "Content-Length: 7\r\n\r\n{\"a\":1}", "400", "bad-request", "", true},
         {JSON_7 "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "400", "bad-request", "",
          true},
+        {"POST * HTTP/1.1\r\nHost: a\r\n\r\n", "400", "bad-request", "for OPTIONS",
+         false},
+        {"GET / HTTP/3.0\r\n", "505", "bad-request", "HTTP/1.1", true},
+        {"\x16\x03\x01", "400", "bad-request", "the request line is malformed", true},
+        {POST_HEAD "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\nx", "400",
+         "bad-request", "the chunked coding is malformed", true},
         {POST_HEAD "Transfer-Encoding: gzip\r\n\r\nabc", "501", "not-implemented", "",
          true},
         {POST_HEAD "Transfer-Encoding: gzip, chunked\r\n\r\nabc", "501",
@@ -130,6 +137,7 @@ START_TEST(a_refusal_says_why)
 }
 END_TEST
 
+/* threat 34 */
 START_TEST(a_head_has_a_limit)
 {
     static const char *const flags[] = {"--header-limit", "1KiB", NULL};
@@ -150,6 +158,7 @@ START_TEST(a_head_has_a_limit)
 }
 END_TEST
 
+/* threats 23, 24 */
 START_TEST(requests_on_one_connection_are_answered_in_order)
 {
     fixture_start(&f, no_flags);
@@ -176,6 +185,7 @@ START_TEST(requests_on_one_connection_are_answered_in_order)
 }
 END_TEST
 
+/* threat 30 */
 START_TEST(a_request_may_come_byte_by_byte)
 {
     fixture_start(&f, no_flags);
@@ -212,12 +222,15 @@ START_TEST(options_tells_what_is_allowed)
     ASSERT_STARTS(answer, "HTTP/1.1 204 ");
     ASSERT_HAS(answer, "\r\nAllow: POST, OPTIONS\r\n");
     ASSERT_HAS(answer, "\r\nX-Request-Id: ");
+    ASSERT_HAS(ask(&f, "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n"),
+               "\r\nAllow: GET, HEAD, POST, OPTIONS\r\n");
     ASSERT_STARTS(ask(&f, "OPTIONS /nothing HTTP/1.1\r\nHost: a\r\n\r\n"),
                   "HTTP/1.1 404 ");
     fixture_end(&f, false);
 }
 END_TEST
 
+/* threat 7 */
 START_TEST(a_refusal_is_sent_instead_of_100_continue)
 {
     static const char *const flags[] = {"--body-limit", "2KiB", NULL};
@@ -279,6 +292,27 @@ START_TEST(a_chunked_body_may_be_as_long_as_any)
 }
 END_TEST
 
+/* The head was taken, and some of the body, before the rest shows what it is.
+ * threats 17, 18 */
+START_TEST(a_body_may_be_refused_in_its_middle)
+{
+    fixture_start(&f, no_flags);
+    int fd = client_open(&f);
+    client_send(fd, POST_HEAD "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n");
+    await(atomic_load(&f.site.in_flight) == 1);
+    nanosleep(&(struct timespec){0, 50000000}, NULL); /* read, in all likelihood */
+    client_send(fd, "+1\r\n");
+    const char *answer = client_hear(fd);
+    ASSERT_STARTS(answer, "HTTP/1.1 400 ");
+    ASSERT_HAS(answer, "the chunked coding is malformed");
+    ASSERT_HAS(answer, "\r\nConnection: close\r\n");
+    ck_assert(client_is_closed(fd));
+    close(fd);
+    ck_assert_uint_eq(atomic_load(&f.site.service->taken), 0);
+    fixture_end(&f, false);
+}
+END_TEST
+
 START_TEST(a_refusal_is_not_lost_while_the_client_still_sends)
 {
     fixture_start(&f, no_flags);
@@ -317,6 +351,7 @@ START_TEST(the_answer_has_the_form_that_is_accepted)
 }
 END_TEST
 
+/* threat 48 */
 START_TEST(an_id_that_is_not_clean_is_replaced)
 {
     fixture_start(&f, no_flags);
@@ -825,21 +860,24 @@ START_TEST(who_has_no_worker_left_is_not_ready)
 }
 END_TEST
 
-TEST_PROGRAM(
-    "server", a_request_is_answered_by_the_pool, a_refusal_says_why, a_head_has_a_limit,
-    requests_on_one_connection_are_answered_in_order, a_request_may_come_byte_by_byte,
-    head_is_get_without_the_body, options_tells_what_is_allowed,
-    a_refusal_is_sent_instead_of_100_continue, a_chunked_body_may_be_as_long_as_any,
-    a_refusal_is_not_lost_while_the_client_still_sends,
-    the_answer_has_the_form_that_is_accepted, an_id_that_is_not_clean_is_replaced,
-    a_full_pool_is_said_at_once, spent_memory_is_said_before_the_body,
-    the_work_of_a_client_that_left_is_cancelled, an_answer_may_come_in_windows,
-    who_leaves_while_the_next_window_is_written_is_given_up,
-    what_goes_wrong_in_the_middle_of_an_answer_cuts_it,
-    a_client_that_only_stopped_sending_is_answered, who_sends_too_slowly_is_cut,
-    a_request_that_waits_in_the_pool_is_not_cut, too_many_connections_are_told_so,
-    what_happened_is_counted_and_kept, metrics_may_have_a_listener_of_their_own,
-    a_socket_file_works_and_is_removed, an_address_in_use_is_an_error,
-    a_drain_answers_what_was_accepted, while_it_is_announced_a_drain_goes_on_serving,
-    what_a_drain_cannot_finish_is_refused, a_second_signal_ends_a_drain,
-    a_drain_ends_though_a_worker_hangs, who_has_no_worker_left_is_not_ready)
+TEST_PROGRAM("server", a_request_is_answered_by_the_pool, a_refusal_says_why,
+             a_head_has_a_limit, requests_on_one_connection_are_answered_in_order,
+             a_request_may_come_byte_by_byte, head_is_get_without_the_body,
+             options_tells_what_is_allowed, a_refusal_is_sent_instead_of_100_continue,
+             a_chunked_body_may_be_as_long_as_any, a_body_may_be_refused_in_its_middle,
+             a_refusal_is_not_lost_while_the_client_still_sends,
+             the_answer_has_the_form_that_is_accepted,
+             an_id_that_is_not_clean_is_replaced, a_full_pool_is_said_at_once,
+             spent_memory_is_said_before_the_body,
+             the_work_of_a_client_that_left_is_cancelled, an_answer_may_come_in_windows,
+             who_leaves_while_the_next_window_is_written_is_given_up,
+             what_goes_wrong_in_the_middle_of_an_answer_cuts_it,
+             a_client_that_only_stopped_sending_is_answered,
+             who_sends_too_slowly_is_cut, a_request_that_waits_in_the_pool_is_not_cut,
+             too_many_connections_are_told_so, what_happened_is_counted_and_kept,
+             metrics_may_have_a_listener_of_their_own,
+             a_socket_file_works_and_is_removed, an_address_in_use_is_an_error,
+             a_drain_answers_what_was_accepted,
+             while_it_is_announced_a_drain_goes_on_serving,
+             what_a_drain_cannot_finish_is_refused, a_second_signal_ends_a_drain,
+             a_drain_ends_though_a_worker_hangs, who_has_no_worker_left_is_not_ready)

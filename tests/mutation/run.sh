@@ -8,7 +8,7 @@ set -u
 
 unset WERROR # a mistake may leave something unused
 list=tests/mutation/mistakes.txt
-programs="conformance/test_vectors property/test_invariants property/test_operator
+programs="http/test_guard conformance/test_vectors property/test_invariants property/test_operator
     property/test_operator_json core/test_attention core/test_attention_blocks core/test_ranking core/test_projection core/test_multi_head
     core/test_key_patterns core/test_linear_attention core/test_multi_head_method
     codec/test_tensor_json codec/test_tensor_rows codec/test_attention_request
