@@ -51,7 +51,7 @@ REPLAYS  := $(patsubst tests/fuzz/fuzz_%.c,$(BUILD)/tests/fuzz/replay_%,$(wildca
 
 .PHONY: all config demo test run install unit api openapi drains hardening identity analyze analyze-objects compilers \
         asan tsan layers format lint coverage torture fuzz fuzz-coverage fuzz-coverage-replays threats aarch64 aarch64-tests bench \
-        bench-programs bench-check bench-record bench-codec vectors mutation container clean help
+        bench-programs bench-check bench-record bench-codec overload chaos soak vectors mutation container clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -245,6 +245,19 @@ bench-check: ## the ratios that CI looks at, against tests/bench/recorded.json
 	@$(PACKAGES) build bench-check
 	@$(MAKE) -s --no-print-directory MODE=release build/attentiond $(BENCHERS)
 	@node tests/bench/check.js
+
+# Each has a short form for CI.
+overload: ## an open loop at 0.5 to 5 times what the service can do, and what it then does; OVERLOAD=short
+	@$(PACKAGES) build test chaos
+	@$(MAKE) -s --no-print-directory MODE=release build/attentiond $(BENCH)/bench_open
+	@node tests/chaos/overload.js
+
+chaos: $(BINARY) ## slow, leaving and crowding clients; everything is as before within 5 s; CHAOS=short
+	@$(PACKAGES) build test chaos
+	@ATTENTIOND=$(CURDIR)/$(BINARY) node tests/chaos/chaos.js
+
+soak: $(BINARY) ## good, bad and cancelled requests, mixed, for SOAK_SECONDS=600: nothing grows
+	@ATTENTIOND=$(CURDIR)/$(BINARY) SOAK_SECONDS=$(or $(SOAK_SECONDS),600) node tests/chaos/soak.js
 
 bench-record: ## measure what bench-check looks at and rewrite tests/bench/recorded.json
 	@$(PACKAGES) build bench-check

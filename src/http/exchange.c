@@ -352,6 +352,7 @@ static void finish(struct exchange *x, enum MHD_RequestTerminationCode why)
 
     /* An exchange that was cut stays so: its connection is about to be closed. */
     atomic_store_explicit(&x->rests_ns, now, memory_order_relaxed);
+    atomic_store_explicit(&x->ends_seen, 0, memory_order_relaxed);
     set_deadline(x, now, exchange_site(x)->settings->idle_timeout);
     int phase = atomic_load(&x->phase);
     while (phase != PHASE_CUT &&

@@ -106,6 +106,14 @@ static void look_for_end(struct exchange *x, int phase)
     shutdown(x->fd, SHUT_RDWR);
 }
 
+/* What comes later is an event of its own. */
+static bool has_just_begun_to_rest(const struct exchange *x, int64_t now)
+{
+    enum { CLOSER_LOOKS_MS = 2500 };
+    return now - atomic_load_explicit(&x->rests_ns, memory_order_relaxed) <
+           CLOSER_LOOKS_MS * NS_PER_MS;
+}
+
 static void look(struct exchange *x, int64_t now, bool closely)
 {
     int64_t deadline_ns = atomic_load_explicit(&x->deadline_ns, memory_order_relaxed);
@@ -116,7 +124,7 @@ static void look(struct exchange *x, int64_t now, bool closely)
     case PHASE_BODY:
         if (now > deadline_ns)
             cut(x, phase);
-        else if (closely && phase != PHASE_IDLE)
+        else if (closely && (phase != PHASE_IDLE || has_just_begun_to_rest(x, now)))
             look_for_end(x, phase);
         break;
     case PHASE_ANSWERING:

@@ -63,6 +63,11 @@ group() {
         tool c++ g++
         library simdjson libsimdjson-dev
         ;;
+    chaos) # without them a part is skipped; see tests/chaos
+        tool slowhttptest slowhttptest
+        tool prlimit util-linux
+        tool taskset util-linux
+        ;;
     peers) # what attentiond is put beside; large
         python torch
         python fastapi
@@ -84,7 +89,7 @@ group() {
         need containernetworking-plugins test -d /usr/lib/cni
         ;;
     *)
-        echo "packages.sh: no group $1 (build demo test proxies lint aarch64 bench-check bench peers container)" >&2
+        echo "packages.sh: no group $1 (build demo test proxies lint aarch64 bench-check bench chaos peers container)" >&2
         exit 2
         ;;
     esac
