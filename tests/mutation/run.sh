@@ -14,7 +14,7 @@ programs="conformance/test_vectors property/test_invariants property/test_operat
     codec/test_tensor_json codec/test_tensor_rows codec/test_attention_request
     codec/test_attention_response codec/test_number_write codec/test_number_read
     codec/test_number_kernels codec/test_number_list
-    conformance/test_onnx"
+    conformance/test_onnx codec/test_key_list service/test_keys http/test_auth http/test_cors"
 export ATTENTIOND_PROPERTY_CASES="${ATTENTIOND_PROPERTY_CASES:-1500}"
 ATTENTIOND_SHARED=$(cd "${ATTENTIOND_SHARED:-../shared}" 2>/dev/null && pwd) &&
     export ATTENTIOND_SHARED
@@ -61,9 +61,19 @@ restore() {
     done
 }
 
+# The programs for a mistake in file $1: tests mirror the sources, so the module's own is
+# the first, where it is one of them.
+programs_for() {
+    own=$(echo "$1" | sed 's,^src/\([a-z]*\)/\(.*\)\.c$,\1/test_\2,')
+    for program in $programs; do
+        [ "$program" != "$own" ] || echo "$own"
+    done
+    echo "$programs"
+}
+
 # Builds and runs one program after another; prints the one that failed.
 find_witness() {
-    for program in $programs; do
+    for program in $(programs_for "$1"); do
         timeout 120 make -s "build/release/tests/$program" >log 2>&1 || {
             echo "does not compile"
             return
@@ -94,7 +104,7 @@ run_share() {
             touch stamp
             sleep 0.01
             tail -n +2 mistake >"$file"
-            witness=$(find_witness)
+            witness=$(find_witness "$file")
             case $witness in
             "") echo "survived|$name|$file" ;;
             "does not compile") echo "stale|$name|$witness" ;;
