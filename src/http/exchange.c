@@ -146,7 +146,7 @@ void *exchange_begin(void *front, const char *target, struct MHD_Connection *con
     atomic_store_explicit(&x->rests_ns, r->call.received_ns, memory_order_relaxed);
     set_deadline(x, r->call.received_ns, exchange_site(x)->settings->header_timeout);
     if (!exchange_enter(x, PHASE_IDLE, PHASE_HEAD))
-        r->must_close = true; /* cut; the next step sees it, too */
+        r->must_close = true; /* GCOVR_EXCL_LINE: cut at this very moment */
     return x;
 }
 
@@ -181,7 +181,7 @@ static enum MHD_Result answered(const struct exchange *x)
 static enum MHD_Result refuse(struct exchange *x)
 {
     if (!exchange_enter(x, PHASE_BODY, PHASE_ANSWERING))
-        return MHD_NO;
+        return MHD_NO; /* GCOVR_EXCL_LINE: cut at this very moment */
     reply_problem(x, &x->request.refusal);
     return answered(x);
 }
@@ -230,7 +230,7 @@ static enum MHD_Result take_head(struct exchange *x, const char *method,
     r->head_ns = clock_now_ns();
     pace_body(x);
     if (!exchange_enter(x, PHASE_HEAD, PHASE_BODY))
-        return MHD_NO;
+        return MHD_NO; /* GCOVR_EXCL_LINE: cut at this very moment */
 
     uint64_t body_length;
     if (admission_check(x, &body_length) && make_room(x, body_length))
@@ -305,7 +305,7 @@ static enum MHD_Result complete(struct exchange *x)
     if (r->refusal.code)
         return refuse(x);
     if (!exchange_enter(x, PHASE_BODY, PHASE_ANSWERING))
-        return MHD_NO;
+        return MHD_NO; /* GCOVR_EXCL_LINE: cut at this very moment */
 
     if (r->method == METHOD_OPTIONS) {
         reply_options(x);

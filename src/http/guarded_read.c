@@ -35,7 +35,7 @@ static ssize_t read_once(struct guard *g, guarded_reader *read, void *context,
                          char *buffer, size_t size, size_t *passed)
 {
     size_t held = guard_held(g);
-    char one, *in = held < size ? buffer + held : &one;
+    char one = 0, *in = held < size ? buffer + held : &one;
     size_t wanted = held < size ? size - held : 1;
     ssize_t n = read(context, in, wanted);
     *passed = n > 0 ? guard_filter(g, in, (size_t)n, buffer, size) : 0;

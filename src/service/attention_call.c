@@ -1,5 +1,6 @@
 #include "service/attention_call.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "service/clock.h"
@@ -210,8 +211,8 @@ static bool looks_small(const struct attention_input *input)
 
 bool attention_call_run_small(struct attention_call *call)
 {
-    if (!call_next(&call->job)) /* parsing: one task without scratch */
-        return true;
+    bool parsing = call_next(&call->job); /* one task without scratch */
+    assert(parsing);
     if (attention_call_decode(call) && !looks_small(&call->state->request.input)) {
         wait_again(call);
         return false;

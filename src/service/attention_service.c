@@ -123,7 +123,7 @@ size_t attention_service_stuck(struct attention_service *s)
 
 void attention_service_delete(struct attention_service *s)
 {
-    if (!s || (s->scheduler && !scheduler_idle(s->scheduler)))
+    if (s->scheduler && !scheduler_idle(s->scheduler))
         return;
     scheduler_delete(s->scheduler);
     pthread_mutex_destroy(&s->context.failing);

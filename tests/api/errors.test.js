@@ -463,12 +463,14 @@ describe('the wrong verb, path or type', () => {
   const types = [
     null,
     'text/plain',
+    'text/xml',
     'application/x-www-form-urlencoded',
     'multipart/form-data; boundary=x',
     'application/jsonx',
     'application/json; charset=latin1',
     'text/json',
   ];
+  // threats 41 and 42
   for (const type of types)
     test(`Content-Type ${type} is 415 and names curl --json`, async () => {
       const answer = await attention(service, '{"sequences": [[1]]}', { 'Content-Type': type });
@@ -485,15 +487,18 @@ describe('the wrong verb, path or type', () => {
     test(`Content-Type ${type} is fine`, () =>
       compute(service, { sequences: [[1]] }, { 'Content-Type': type }));
 
+  // threat 44
   for (const coding of ['gzip', 'deflate', 'br', 'zstd', 'gzip, gzip', 'x'])
     test(`Content-Encoding ${coding} is 415`, async () => {
       const answer = await attention(service, '{"sequences": [[1]]}', { 'Content-Encoding': coding });
       assertProblem(answer, 415, 'unsupported-media-type');
+      assert.equal(answer.headers['accept-encoding'], 'identity');
     });
 
   test('Content-Encoding identity is fine', () =>
     compute(service, { sequences: [[1]] }, { 'Content-Encoding': 'identity' }));
 
+  // threat 43
   for (const accept of ['image/png', 'text/html', 'application/json;q=0', 'application/xml, image/*'])
     test(`Accept ${accept} is 406`, async () => {
       assertProblem(
@@ -515,7 +520,8 @@ describe('the wrong verb, path or type', () => {
 });
 
 describe('Expect: 100-continue', () => {
-  const head = (fields) => `POST /v1/attention HTTP/1.1\r\nHost: a\r\n${fields}Expect: 100-continue\r\n\r\n`;
+  const head = (fields, expect = '100-continue') =>
+    `POST /v1/attention HTTP/1.1\r\nHost: a\r\n${fields}Expect: ${expect}\r\n\r\n`;
   const json = 'Content-Type: application/json\r\n';
   const refusals = {
     'a wrong type': [
@@ -533,7 +539,14 @@ describe('Expect: 100-continue', () => {
       406,
       'not-acceptable',
     ],
+    // threat 7
     'too long a body': [head(`${json}Content-Length: 1000000\r\n`), 413, 'too-large'],
+    // threat 40
+    'another expectation': [
+      head(`${json}Content-Length: 10\r\n`, 'tea'),
+      417,
+      'expectation-failed',
+    ],
   };
   for (const [name, [bytes, status, slug]] of Object.entries(refusals))
     test(`${name} is refused without the body`, async () => {

@@ -61,19 +61,24 @@ restore() {
     done
 }
 
-# The programs for a mistake in file $1: tests mirror the sources, so the module's own is
-# the first, where it is one of them.
-programs_for() {
-    own=$(echo "$1" | sed 's,^src/\([a-z]*\)/\(.*\)\.c$,\1/test_\2,')
-    for program in $programs; do
-        [ "$program" != "$own" ] || echo "$own"
-    done
-    echo "$programs"
+# The programs, likely witnesses of a mistake in file $1 first: the module's own tests, then
+# those of its folder.
+order_programs() {
+    # shellcheck disable=SC2086 # one word a program
+    printf '%s\n' $programs | awk -v file="$1" '
+        BEGIN { sub(/^src\//, "", file); sub(/\.[ch]$/, "", file); split(file, part, "/") }
+        {
+            name = $0
+            sub(/\/test_/, "/", name)
+            rank = name == file ? 1 : index($0, part[1] "/") == 1 ? 2 : 3
+            if ($0 ~ /^(conformance|property)/) rank = part[1] == "core" ? 2 : 4
+            print rank, NR, $0
+        }' | sort -k1,1n -k2,2n | cut -d" " -f3
 }
 
 # Builds and runs one program after another; prints the one that failed.
 find_witness() {
-    for program in $(programs_for "$1"); do
+    for program in $(order_programs "$1"); do
         timeout 120 make -s "build/release/tests/$program" >log 2>&1 || {
             echo "does not compile"
             return

@@ -37,6 +37,10 @@ group() {
         tool node nodejs
         tool npm npm
         ;;
+    proxies) # what tests/api/framing.test.js puts in front of the service
+        tool haproxy haproxy
+        need nginx-light test -x /usr/sbin/nginx
+        ;;
     lint)
         tool clang clang
         tool clang-tidy clang-tidy
@@ -80,7 +84,7 @@ group() {
         need containernetworking-plugins test -d /usr/lib/cni
         ;;
     *)
-        echo "packages.sh: no group $1 (build demo test lint aarch64 bench-check bench peers container)" >&2
+        echo "packages.sh: no group $1 (build demo test proxies lint aarch64 bench-check bench peers container)" >&2
         exit 2
         ;;
     esac
