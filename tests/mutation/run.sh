@@ -14,7 +14,7 @@ programs="http/test_guard conformance/test_vectors property/test_invariants prop
     codec/test_tensor_json codec/test_tensor_rows codec/test_attention_request
     codec/test_attention_response codec/test_number_write codec/test_number_read
     codec/test_number_kernels codec/test_number_list
-    conformance/test_onnx"
+    conformance/test_onnx codec/test_key_list service/test_keys http/test_auth http/test_cors"
 export ATTENTIOND_PROPERTY_CASES="${ATTENTIOND_PROPERTY_CASES:-1500}"
 ATTENTIOND_SHARED=$(cd "${ATTENTIOND_SHARED:-../shared}" 2>/dev/null && pwd) &&
     export ATTENTIOND_SHARED
