@@ -51,6 +51,7 @@ struct attention_service;
 struct attention_service_options {
     size_t workers, queue_depth;
     int64_t queue_wait_ns, timeout_ns, task_timeout_ns;
+    int64_t patience_ns; /* see scheduler.h */
     uint64_t queue_work; /* see scheduler.h */
     struct attention_limits limits;
     struct metrics *metrics; /* borrowed */

@@ -54,6 +54,7 @@ struct attention_service *attention_service_new(
                                            .keep_free_ns = KEEP_FREE_NS,
                                            .queue_work = options->queue_work,
                                            .scratch_limit = SCRATCH_LIMIT,
+                                           .patience_ns = options->patience_ns,
                                            .metrics = options->metrics};
     s->scheduler = scheduler_new(&pool, e);
     int64_t until_ns = clock_now_ns() + SELF_TEST_NS;

@@ -10,11 +10,10 @@
 
 bool precautions_no_core_dumps(struct error *e)
 {
-    if (setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0}) == 0 &&
-        prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0)
-        return true;
-    return error_set(e, ERROR_INTERNAL, "", "core dumps cannot be turned off: %s",
-                     strerror(errno)); /* GCOVR_EXCL_LINE: both only ever lower */
+    return (setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0}) == 0 &&
+            prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0) ||
+           error_set(e, ERROR_INTERNAL, "", "core dumps cannot be turned off: %s",
+                     strerror(errno));
 }
 
 /* Written as an address, or the one name that everybody knows. */

@@ -62,9 +62,8 @@ static const struct sequence_result *compute(const struct attention_kernel *kern
                                              struct arena *arena, struct error *e)
 {
     struct multi_head *layer = multi_head_plan_with(kernel, input, &limits, arena, e);
-    if (!layer || !multi_head_run_all(layer, arena, e))
-        return NULL;
-    return multi_head_result(layer)->sequence;
+    bool done = layer && multi_head_run_all(layer, arena, e);
+    return done ? multi_head_result(layer)->sequence : NULL;
 }
 
 static bool compare(const struct attention_kernel *kernel, const char *what,
@@ -196,11 +195,11 @@ static bool warm_up(struct self_test *t, struct error *e)
 
 static bool try_kernels(struct error *e)
 {
+    bool right = true;
     const struct vector_kernels *set;
-    for (size_t n = 0; (set = vector_kernels_choice(n)); n++)
-        if (!self_test_vectors(set, e))
-            return false;
-    return self_test_kernel(&attention_reference, e) &&
+    for (size_t n = 0; right && (set = vector_kernels_choice(n)); n++)
+        right = self_test_vectors(set, e);
+    return right && self_test_kernel(&attention_reference, e) &&
            self_test_kernel(&attention_tiled, e);
 }
 
@@ -262,13 +261,11 @@ static void self_test_delete(struct self_test *t)
 bool self_test_run(struct scheduler *s, size_t workers, int64_t until_ns,
                    struct error *e)
 {
-    if (!blas_init(e) || !blas_core_check(getenv("OPENBLAS_CORETYPE"), e))
-        return false;
-
     struct self_test *t = self_test_new(workers, until_ns);
     if (!t)
         return error_set(e, ERROR_OUT_OF_MEMORY, "", "no memory for the self test");
-    bool done = scheduler_submit(s, &t->job, e);
+    bool done = blas_init(e) && blas_core_check(getenv("OPENBLAS_CORETYPE"), e) &&
+                scheduler_submit(s, &t->job, e);
     if (done)
         scheduler_drain(s, t->job.deadline_ns);
     if (!scheduler_idle(s)) /* and `t` is still looked at */

@@ -163,14 +163,14 @@ static bool is_stuck(struct worker *w, size_t number, int64_t limit_ns)
     int64_t began_ns = atomic_load(&w->task_ns), ns = clock_now_ns() - began_ns;
     if (began_ns == 0 || ns <= limit_ns)
         return false;
-    if (began_ns == w->told_ns)
-        return true;
-    if (!atomic_compare_exchange_strong(&w->task_ns, &began_ns, -began_ns))
-        return false; /* just now it has ended */
-    tell(w, number, ns);
-    w->told_ns = began_ns;
-    atomic_store(&w->task_ns, began_ns);
-    return true;
+    bool goes_on = began_ns == w->told_ns ||
+                   atomic_compare_exchange_strong(&w->task_ns, &began_ns, -began_ns);
+    if (goes_on && began_ns != w->told_ns) {
+        tell(w, number, ns);
+        w->told_ns = began_ns;
+        atomic_store(&w->task_ns, began_ns);
+    }
+    return goes_on;
 }
 
 size_t workers_stuck(struct workers *w, int64_t limit_ns)

@@ -1,3 +1,6 @@
+#include <signal.h>
+#include <sys/signalfd.h>
+
 #include "http/probe.h"
 #include "http/site_fixture.h"
 
@@ -822,6 +825,35 @@ START_TEST(a_second_signal_ends_a_drain)
 }
 END_TEST
 
+static void send_signal(int number)
+{
+    const struct signalfd_siginfo info = {.ssi_signo = (uint32_t)number};
+    ck_assert_int_eq(write(f.wake[1], &info, sizeof info), sizeof info);
+}
+
+START_TEST(a_signal_to_reload_does_not_hurry_a_drain)
+{
+    static const char *const flags[] = {"--drain-timeout", "1min", NULL};
+    fixture_start(&f, flags);
+    atomic_store(&f.site.service->hold, true);
+    int fd = client_open(&f);
+    client_send(fd, JSON_7 "\r\n{\"a\":1}");
+    await(atomic_load(&f.site.in_flight) == 1);
+    pthread_t drainer = start_drain();
+    await(atomic_load(&f.site.draining));
+    send_signal(SIGHUP);
+    await(atomic_load(&f.site.closing));
+    send_signal(SIGHUP);
+    nanosleep(&(struct timespec){0, 30 * NS_PER_MS}, NULL);
+    ck_assert_uint_eq(atomic_load(&f.site.in_flight), 1);
+    send_signal(SIGTERM);
+    ASSERT_STARTS(client_hear(fd), "HTTP/1.1 503 ");
+    pthread_join(drainer, NULL);
+    close(fd);
+    fixture_end(&f, true);
+}
+END_TEST
+
 /* The worker hangs: its client is told, and all that remains is to leave. */
 START_TEST(a_drain_ends_though_a_worker_hangs)
 {
@@ -855,6 +887,9 @@ START_TEST(who_has_no_worker_left_is_not_ready)
     ASSERT_STARTS(answer, "HTTP/1.1 503 ");
     ASSERT_HAS(answer, "every worker is stuck");
     atomic_store(&f.site.hung, false);
+    atomic_store(&f.site.ready, false);
+    ASSERT_HAS(ask(&f, "GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n"), "problem:not-ready");
+    atomic_store(&f.site.ready, true);
     ASSERT_STARTS(ask(&f, "GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n"), "HTTP/1.1 200 ");
     fixture_end(&f, false);
 }
@@ -880,4 +915,5 @@ TEST_PROGRAM("server", a_request_is_answered_by_the_pool, a_refusal_says_why,
              a_drain_answers_what_was_accepted,
              while_it_is_announced_a_drain_goes_on_serving,
              what_a_drain_cannot_finish_is_refused, a_second_signal_ends_a_drain,
+             a_signal_to_reload_does_not_hurry_a_drain,
              a_drain_ends_though_a_worker_hangs, who_has_no_worker_left_is_not_ready)

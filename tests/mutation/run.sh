@@ -14,7 +14,9 @@ programs="http/test_guard conformance/test_vectors property/test_invariants prop
     codec/test_tensor_json codec/test_tensor_rows codec/test_attention_request
     codec/test_attention_response codec/test_number_write codec/test_number_read
     codec/test_number_kernels codec/test_number_list
-    conformance/test_onnx codec/test_key_list service/test_keys http/test_auth http/test_cors"
+    conformance/test_onnx codec/test_key_list service/test_keys http/test_auth http/test_cors
+    core/test_blas service/test_self_test service/test_syscall_filter service/test_precautions
+    service/test_scheduler http/test_server"
 export ATTENTIOND_PROPERTY_CASES="${ATTENTIOND_PROPERTY_CASES:-1500}"
 ATTENTIOND_SHARED=$(cd "${ATTENTIOND_SHARED:-../shared}" 2>/dev/null && pwd) &&
     export ATTENTIOND_SHARED
@@ -92,8 +94,9 @@ find_witness() {
 
 # Every $2-th mistake from $1 on, in a copy of the tree of its own.
 run_share() {
-    mkdir "$work/$1"
-    cp -a Makefile include src tests openapi config build "$work/$1"
+    mkdir -p "$work/$1/build"
+    cp -a Makefile include src tests openapi config "$work/$1"
+    cp -a build/attentiond build/release "$work/$1/build"
     cd "$work/$1" || exit 1
     number=$1
     while make_mistake "$number" >mistake && [ -s mistake ]; do

@@ -1,5 +1,7 @@
 #include "service/precautions.h"
 
+#include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/prctl.h>
@@ -81,6 +83,34 @@ START_TEST(a_file_that_anybody_may_write_is_told_of)
 }
 END_TEST
 
+/* In the place of the C library's. */
+static bool limits_fixed, folder_closed;
+
+int setrlimit(__rlimit_resource_t resource, const struct rlimit *limit)
+{
+    errno = EPERM;
+    return limits_fixed ? -1 : prlimit(0, resource, limit, NULL);
+}
+
+DIR *opendir(const char *path)
+{
+    int fd = folder_closed ? -1 : open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (folder_closed)
+        errno = EACCES;
+    return fd < 0 ? NULL : fdopendir(fd);
+}
+
+START_TEST(what_cannot_be_turned_off_is_said)
+{
+    struct error e = {0};
+    limits_fixed = true;
+    ck_assert(!precautions_no_core_dumps(&e));
+    ck_assert_int_eq(e.code, ERROR_INTERNAL);
+    ck_assert_str_eq(e.message,
+                     "core dumps cannot be turned off: Operation not permitted");
+}
+END_TEST
+
 /* threat 122 */
 START_TEST(there_is_no_image_of_the_memory)
 {
@@ -102,6 +132,21 @@ static double count_open(void)
         count += fcntl(fd, F_GETFD) >= 0;
     return count;
 }
+
+START_TEST(descriptors_are_asked_for_where_the_folder_is_closed)
+{
+    struct process_usage open, closed;
+    process_usage_read(&open);
+    folder_closed = true;
+    process_usage_read(&closed);
+    ck_assert_double_gt(open.open_fds, 0);
+    ck_assert_double_eq(closed.open_fds, open.open_fds);
+    ck_assert_int_eq(prlimit(0, RLIMIT_NOFILE, &(struct rlimit){3, 1024}, NULL), 0);
+    process_usage_read(&closed);
+    ck_assert_int_eq(prlimit(0, RLIMIT_NOFILE, &(struct rlimit){1024, 1024}, NULL), 0);
+    ck_assert_double_eq(closed.open_fds, 3);
+}
+END_TEST
 
 /* The folder of the descriptors is root's then. */
 START_TEST(descriptors_are_counted_all_the_same)
@@ -129,5 +174,7 @@ START_TEST(descriptors_are_counted_all_the_same)
 END_TEST
 
 TEST_PROGRAM("precautions", root_is_warned_where_others_can_call,
-             a_file_that_anybody_may_write_is_told_of, there_is_no_image_of_the_memory,
-             descriptors_are_counted_all_the_same)
+             a_file_that_anybody_may_write_is_told_of,
+             what_cannot_be_turned_off_is_said,
+             descriptors_are_asked_for_where_the_folder_is_closed,
+             there_is_no_image_of_the_memory, descriptors_are_counted_all_the_same)

@@ -1130,6 +1130,29 @@ START_TEST(a_worker_in_one_task_for_long_is_told_of_once)
 }
 END_TEST
 
+static struct job_label label_slowly(const struct job *job)
+{
+    const struct trial *t = (const struct trial *)job;
+    sem_post(t->hold);
+    nanosleep(&(struct timespec){0, 20 * NS_PER_MS}, NULL);
+    ck_assert_int_eq(t->finished, 0);
+    return label_of(job);
+}
+
+START_TEST(a_job_stays_while_it_is_told_of)
+{
+    struct trial holder;
+    sem_t hold;
+    struct scheduler *s = held_pool(&holder, &hold, 4);
+    holder.job.label = label_slowly;
+    nanosleep(&(struct timespec){0, 2 * NS_PER_MS}, NULL);
+    ck_assert_uint_eq(scheduler_stuck(s, NS_PER_MS), 1);
+    settle(s);
+    ck_assert_int_eq(holder.finished, 1);
+    scheduler_delete(s);
+}
+END_TEST
+
 /* Its task would have to be read while it is told of. */
 START_TEST(a_task_may_end_while_it_is_looked_at)
 {
@@ -1202,5 +1225,6 @@ TEST_PROGRAM(
     short_jobs_that_are_found_to_be_long_are_bounded_in_number,
     whatever_happens_no_work_is_left_in_the_sum,
     threads_that_cannot_be_had_are_an_error,
-    a_worker_in_one_task_for_long_is_told_of_once, a_task_may_end_while_it_is_looked_at,
+    a_worker_in_one_task_for_long_is_told_of_once, a_job_stays_while_it_is_told_of,
+    a_task_may_end_while_it_is_looked_at,
     what_waits_is_given_back_though_every_worker_hangs)

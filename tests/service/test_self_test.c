@@ -1,9 +1,11 @@
 #include "service/self_test.h"
 
+#include <cblas.h>
 #include <semaphore.h>
 
 #include "core/blas.h"
 #include "service/clock.h"
+#include "support/scarce.h"
 #include "support/test.h"
 
 START_TEST(both_kernels_compute_the_worked_example)
@@ -66,6 +68,89 @@ START_TEST(every_worker_takes_part)
                       "%s", e.message);
         scheduler_delete(s);
     }
+}
+END_TEST
+
+/* In the place of the library's own. */
+static int parallel = 1;
+static float error_of_product;
+
+int openblas_get_parallel(void)
+{
+    return parallel;
+}
+
+void cblas_sgemm(const enum CBLAS_ORDER order, const enum CBLAS_TRANSPOSE ta,
+                 const enum CBLAS_TRANSPOSE tb, const blasint m, const blasint n,
+                 const blasint depth, const float alpha, const float *a,
+                 const blasint lda, const float *b, const blasint ldb, const float beta,
+                 float *c, const blasint ldc)
+{
+    (void)order, (void)ta, (void)tb, (void)alpha, (void)beta;
+    for (blasint i = 0; i < m; i++)
+        for (blasint j = 0; j < n; j++) {
+            c[i * ldc + j] = 0;
+            for (blasint k = 0; k < depth; k++)
+                c[i * ldc + j] += a[i * lda + k] * b[k * ldb + j];
+        }
+    c[m * ldc - 1] += error_of_product;
+}
+
+/* The refusal of a whole self test by `workers` threads. */
+static struct error refusal(size_t workers)
+{
+    const struct scheduler_options options = {
+        .workers = 2, .queue_depth = 1, .queue_wait_ns = NS_PER_S, .scratch_limit = 1};
+    struct error e = {0};
+    struct scheduler *s = scheduler_new(&options, &e);
+    ck_assert_ptr_nonnull(s);
+    ck_assert(!self_test_run(s, workers, clock_now_ns() + NS_PER_S / 5, &e));
+    scheduler_delete(s);
+    return e;
+}
+
+START_TEST(a_library_that_is_not_fit_is_refused)
+{
+    parallel = 0;
+    ck_assert_ptr_nonnull(strstr(refusal(2).message, "serial build"));
+    parallel = 1;
+
+    setenv("OPENBLAS_CORETYPE", "Nonsense", 1);
+    ck_assert_ptr_nonnull(
+        strstr(refusal(2).message, "OPENBLAS_CORETYPE asks for Nonsense"));
+    unsetenv("OPENBLAS_CORETYPE");
+
+    error_of_product = 1;
+    struct error e = refusal(2);
+    ck_assert_int_eq(e.code, ERROR_INTERNAL);
+    ck_assert_str_eq(e.message, "this machine computes wrongly: a product of whole "
+                                "numbers by OpenBLAS is not right");
+    error_of_product = 0;
+}
+END_TEST
+
+START_TEST(without_memory_nothing_is_tested)
+{
+    const struct scheduler_options options = {
+        .workers = 1, .queue_depth = 1, .queue_wait_ns = NS_PER_S, .scratch_limit = 1};
+    struct error e = {0};
+    struct scheduler *s = scheduler_new(&options, &e);
+    ck_assert_ptr_nonnull(s);
+    if (scarce_memory_begin()) {
+        bool right = self_test_run(s, 1, clock_now_ns() + NS_PER_S, &e);
+        scarce_memory_end();
+        ck_assert(!right);
+        ck_assert_int_eq(e.code, ERROR_OUT_OF_MEMORY);
+    }
+    scheduler_delete(s);
+}
+END_TEST
+
+START_TEST(every_worker_must_come)
+{
+    struct error e = refusal(3);
+    ck_assert_int_eq(e.code, ERROR_INTERNAL);
+    ck_assert_ptr_nonnull(strstr(e.message, "of 3 workers have started"));
 }
 END_TEST
 
@@ -152,5 +237,6 @@ END_TEST
 
 TEST_PROGRAM("self_test", both_kernels_compute_the_worked_example,
              a_kernel_that_computes_wrongly_is_found_out,
-             every_set_of_vector_kernels_is_tried, every_worker_takes_part,
-             a_worker_that_hangs_is_not_waited_for)
+             a_library_that_is_not_fit_is_refused, without_memory_nothing_is_tested,
+             every_worker_must_come, every_set_of_vector_kernels_is_tried,
+             every_worker_takes_part, a_worker_that_hangs_is_not_waited_for)
