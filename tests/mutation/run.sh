@@ -92,8 +92,9 @@ find_witness() {
 
 # Every $2-th mistake from $1 on, in a copy of the tree of its own.
 run_share() {
-    mkdir "$work/$1"
-    cp -a Makefile include src tests openapi config build "$work/$1"
+    mkdir -p "$work/$1/build"
+    cp -a Makefile include src tests openapi config "$work/$1"
+    cp -a build/attentiond build/release "$work/$1/build"
     cd "$work/$1" || exit 1
     number=$1
     while make_mistake "$number" >mistake && [ -s mistake ]; do
