@@ -33,11 +33,18 @@ enum exchange_phase {
     PHASE_CUT, /* a deadline passed, or the client left: the watch shut the socket */
 };
 
+/* The answer that is made before it is needed; see reply.h. */
+struct no_memory {
+    struct MHD_Response *response;
+    size_t length;
+};
+
 /* One listener's share of the site. */
 struct front {
     struct site *site;
     struct watch *watch;
     unsigned surfaces; /* set of enum surface */
+    const struct no_memory *no_memory;
 };
 
 enum {
@@ -54,13 +61,13 @@ struct request {
     enum http_method method;
     bool http_1_0, head_read;
     struct request_head head;
+    struct key_use key; /* taken when the head was read, given back at the end */
     enum body_kind body_kind;
     const struct route *route; /* NULL: there is none */
     size_t label;              /* routes_label() of the path */
     size_t offer;              /* which of route->offers was chosen */
     char trace_id[TRACE_ID_BYTES];
 
-    struct key_use key;      /* taken when its head was read, given back at its end */
     struct error refusal;    /* ERROR_NONE: admitted */
     unsigned refusal_status; /* 0: that of its code */
     bool must_close;         /* nothing more can be read from this connection */
@@ -91,6 +98,7 @@ struct exchange {
     int fd;
     struct wire wire;   /* of that socket */
     size_t requests;    /* that have ended on this connection */
+    bool begun;         /* one that has not ended */
     bool linger;        /* bytes may still come that nobody will read */
     struct guard guard; /* what is read goes through it first */
 

@@ -2,7 +2,8 @@
  *
  * Each function queues one answer with the headers that all of them carry, on the
  * exchange's HTTP thread, and records status and size in its request. When there is
- * no memory for it, request.status stays 0 and the connection has to be closed. */
+ * no memory for it, that is said: 503. When even that cannot be sent, request.status
+ * stays 0 and the connection has to be closed. */
 #ifndef HTTP_REPLY_H
 #define HTTP_REPLY_H
 
@@ -28,6 +29,15 @@ void reply_options(struct exchange *x);
 /* What the pool made of the call: 200 with its pieces, which the answer borrows, or
  * the problem. Nothing when the client has left. */
 void reply_call(struct exchange *x);
+
+/* 503 out-of-memory, kept ready: saying it takes no memory. The last answer on its
+ * connection, and without a request's id. `n` is zeroed before. */
+MUST_USE bool no_memory_init(struct no_memory *n, struct error *e);
+void no_memory_free(struct no_memory *n);
+
+/* That answer to a request for which there is no exchange; false when it cannot be. */
+MUST_USE bool reply_no_memory(const struct front *front,
+                              struct MHD_Connection *connection);
 
 /* The problem document of `error`, as the last answer on a connection, head and all, to
  * be said past the library, which cannot answer a request that is not complete or a

@@ -32,6 +32,7 @@ struct site {
     struct tls *tls; /* NULL: connections are plain */
 
     _Atomic bool ready;    /* the worked example came out right */
+    _Atomic bool hung;     /* every worker is stuck: /readyz says 503 */
     _Atomic bool draining; /* a stop was asked for: /readyz says 503 */
     _Atomic bool closing;  /* new requests are refused, connections are closed */
 

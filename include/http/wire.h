@@ -48,8 +48,9 @@ bool wire_has_heard(const struct wire *w);
  * waited for, and a TLS session says them on its HTTP thread. Any thread, once. */
 void wire_cut(struct wire *w, struct buffer *words);
 
-/* Says `text`, an interim answer, to a client that waits. False: not now, as the client
- * has not yet taken what came before. The connection is suspended, and stays so. */
-MUST_USE bool wire_interim(struct wire *w, const char *text, size_t length);
+/* Says `text`, an interim answer or a last one, to a client that waits. False: not now,
+ * as the client has not yet taken what came before. The connection is suspended, and
+ * stays so meanwhile. */
+MUST_USE bool wire_say(struct wire *w, const char *text, size_t length);
 
 #endif

@@ -76,6 +76,8 @@ static struct exchange *open_exchange(const struct front *front,
     return NULL;
 }
 
+static void finish(struct exchange *x, enum MHD_RequestTerminationCode why);
+
 void exchange_connection(void *front, struct MHD_Connection *connection,
                          void **exchange, enum MHD_ConnectionNotificationCode what)
 {
@@ -91,6 +93,8 @@ void exchange_connection(void *front, struct MHD_Connection *connection,
     struct exchange *x = *exchange;
     if (!x)
         return;
+    if (x->begun) /* the library tells of no end when it had no memory for a refusal */
+        finish(x, MHD_REQUEST_TERMINATED_WITH_ERROR);
     watch_remove(at->watch, x);
     int copy = x->linger ? fcntl(x->fd, F_DUPFD_CLOEXEC, 0) : -1;
     if (copy >= 0) {
@@ -128,6 +132,7 @@ void *exchange_begin(void *front, const char *target, struct MHD_Connection *con
 
     struct request *r = &x->request;
     memset(r, 0, sizeof *r);
+    x->begun = true;
     r->call.received_ns = clock_now_ns();
     r->unix_ms = wall_clock_ms();
     r->label = route_count;
@@ -144,7 +149,7 @@ void *exchange_begin(void *front, const char *target, struct MHD_Connection *con
     atomic_store_explicit(&x->ends_seen, 0, memory_order_relaxed);
     set_deadline(x, r->call.received_ns, exchange_site(x)->settings->header_timeout);
     if (!exchange_enter(x, PHASE_IDLE, PHASE_HEAD))
-        r->must_close = true; /* cut; the next step sees it, too */
+        r->must_close = true; /* GCOVR_EXCL_LINE: cut at this very moment */
     return x;
 }
 
@@ -179,7 +184,7 @@ static enum MHD_Result answered(const struct exchange *x)
 static enum MHD_Result refuse(struct exchange *x)
 {
     if (!exchange_enter(x, PHASE_BODY, PHASE_ANSWERING))
-        return MHD_NO;
+        return MHD_NO; /* GCOVR_EXCL_LINE: cut at this very moment */
     reply_problem(x, &x->request.refusal);
     return answered(x);
 }
@@ -228,7 +233,7 @@ static enum MHD_Result take_head(struct exchange *x, const char *method,
     r->head_ns = clock_now_ns();
     pace_body(x);
     if (!exchange_enter(x, PHASE_HEAD, PHASE_BODY))
-        return MHD_NO;
+        return MHD_NO; /* GCOVR_EXCL_LINE: cut at this very moment */
 
     uint64_t body_length;
     if (admission_check(x, &body_length) && make_room(x, body_length))
@@ -303,7 +308,7 @@ static enum MHD_Result complete(struct exchange *x)
     if (r->refusal.code)
         return refuse(x);
     if (!exchange_enter(x, PHASE_BODY, PHASE_ANSWERING))
-        return MHD_NO;
+        return MHD_NO; /* GCOVR_EXCL_LINE: cut at this very moment */
 
     if (r->method == METHOD_OPTIONS) {
         reply_options(x);
@@ -317,10 +322,10 @@ enum MHD_Result exchange_step(void *front, struct MHD_Connection *connection,
                               const char *url, const char *method, const char *version,
                               const char *data, size_t *size, void **context)
 {
-    (void)front, (void)connection, (void)url;
+    (void)url;
     struct exchange *x = *context;
-    if (!x)
-        return MHD_NO;
+    if (!x) /* no memory for it */
+        return reply_no_memory(front, connection) ? MHD_YES : MHD_NO;
     if (!x->request.head_read)
         return take_head(x, method, version);
     if (*size)
@@ -331,14 +336,8 @@ enum MHD_Result exchange_step(void *front, struct MHD_Connection *connection,
     return answered(x);
 }
 
-void exchange_end(void *front, struct MHD_Connection *connection, void **context,
-                  enum MHD_RequestTerminationCode why)
+static void finish(struct exchange *x, enum MHD_RequestTerminationCode why)
 {
-    (void)front, (void)connection;
-    struct exchange *x = *context;
-    *context = NULL;
-    if (!x)
-        return;
     /* The pool may still write for a client that has left; then the connection is over,
      * and the arena goes with the exchange. */
     bool written_for = stream_end(x);
@@ -346,15 +345,27 @@ void exchange_end(void *front, struct MHD_Connection *connection, void **context
     account_for(x, now, why);
     keys_give_back(&x->request.key);
     x->requests++;
+    x->begun = false;
     if (!written_for)
         arena_free(&x->request.call.arena);
     atomic_fetch_sub_explicit(&exchange_site(x)->in_flight, 1, memory_order_relaxed);
 
     /* An exchange that was cut stays so: its connection is about to be closed. */
     atomic_store_explicit(&x->rests_ns, now, memory_order_relaxed);
+    atomic_store_explicit(&x->ends_seen, 0, memory_order_relaxed);
     set_deadline(x, now, exchange_site(x)->settings->idle_timeout);
     int phase = atomic_load(&x->phase);
     while (phase != PHASE_CUT &&
            !atomic_compare_exchange_weak(&x->phase, &phase, PHASE_IDLE)) {
     }
+}
+
+void exchange_end(void *front, struct MHD_Connection *connection, void **context,
+                  enum MHD_RequestTerminationCode why)
+{
+    (void)front, (void)connection;
+    struct exchange *x = *context;
+    *context = NULL;
+    if (x)
+        finish(x, why);
 }

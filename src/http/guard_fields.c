@@ -21,10 +21,13 @@ static void field_start(struct guard *g, struct guard_flow *f)
 
 static void keep_name(struct guard *g, const char *bytes, size_t count)
 {
-    for (size_t i = 0; i < count && g->name_bytes < GUARD_NAME_BYTES; i++) {
-        char c = bytes[i];
-        g->name[g->name_bytes++] = (char)(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
-    }
+    size_t room = (size_t)(GUARD_NAME_BYTES - g->name_bytes);
+    char *name = g->name + g->name_bytes;
+    if (count > room)
+        count = room;
+    for (size_t i = 0; i < count; i++)
+        name[i] = (char)(bytes[i] | (bytes[i] >= 'A' && bytes[i] <= 'Z' ? 0x20 : 0));
+    g->name_bytes = (uint8_t)(g->name_bytes + count);
 }
 
 static bool is_named(const struct guard *g, const char *name, size_t length)
@@ -107,13 +110,16 @@ static void name(struct guard *g, struct guard_flow *f)
 
 static void blanks(struct guard *g, struct guard_flow *f)
 {
-    char c = *f->in;
-    if (c == '\t' && g->value_state == GUARD_CODING_VALUE)
-        guard_refuse(g, f, GUARD_CODING);
-    else if (c == ' ' || c == '\t')
+    while (f->in < f->end && *f->in == ' ')
         guard_pass(g, f, 1);
-    else
+    if (f->in == f->end)
+        return;
+    if (*f->in != '\t')
         g->state = g->value_state;
+    else if (g->value_state == GUARD_CODING_VALUE)
+        guard_refuse(g, f, GUARD_CODING);
+    else
+        guard_pass(g, f, 1);
 }
 
 /* A value whose bytes are all in one class. */
@@ -147,14 +153,13 @@ static void length_digit(struct guard *g, struct guard_flow *f)
 static void length_value(struct guard *g, struct guard_flow *f)
 {
     char c = *f->in;
+    bool digits = g->value_bytes > 0;
     if (c >= '0' && c <= '9' && g->state == GUARD_LENGTH_VALUE) {
         length_digit(g, f);
-    } else if (!g->value_bytes) {
-        guard_refuse(g, f, GUARD_LENGTH);
-    } else if (c == ' ' || c == '\t') {
+    } else if (digits && (c == ' ' || c == '\t')) {
         guard_drop(f, 1);
         g->state = GUARD_LENGTH_BLANKS;
-    } else if (c == '\r') {
+    } else if (digits && c == '\r') {
         guard_pass(g, f, 1);
         g->state = GUARD_FIELD_LF;
     } else {

@@ -35,7 +35,7 @@ static ssize_t read_once(struct guard *g, guarded_reader *read, void *context,
                          char *buffer, size_t size, size_t *passed)
 {
     size_t held = guard_held(g);
-    char one, *in = held < size ? buffer + held : &one;
+    char one = 0, *in = held < size ? buffer + held : &one;
     size_t wanted = held < size ? size - held : 1;
     ssize_t n = read(context, in, wanted);
     *passed = n > 0 ? guard_filter(g, in, (size_t)n, buffer, size) : 0;
@@ -66,15 +66,15 @@ static ssize_t read_socket(void *context, void *buffer, size_t size)
     return recvfrom(call[0], buffer, size, call[1], NULL, NULL);
 }
 
-ssize_t recv(int fd, void *buffer, size_t size, int flags)
+ssize_t recv(int fd, void *buf, size_t n, int flags)
 {
     int call[] = {fd, flags};
     struct guard *g = flags & MSG_PEEK ? NULL : guarded_read_guard(fd);
     if (!g)
-        return read_socket(call, buffer, size);
-    ssize_t n = guarded_read(g, read_socket, call, buffer, size);
-    if (n != GUARDED_NOTHING)
-        return n;
+        return read_socket(call, buf, n);
+    ssize_t got = guarded_read(g, read_socket, call, buf, n);
+    if (got != GUARDED_NOTHING)
+        return got;
     errno = EAGAIN;
     return -1;
 }

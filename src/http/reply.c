@@ -48,6 +48,17 @@ static bool add(struct MHD_Response *response, const char *name, const char *val
     return MHD_add_response_header(response, name, value) == MHD_YES;
 }
 
+/* Adds a header to a response that may be NULL; NULL when that fails. */
+static struct MHD_Response *with(struct MHD_Response *response, const char *name,
+                                 const char *value)
+{
+    if (response && !add(response, name, value)) {
+        MHD_destroy_response(response);
+        return NULL;
+    }
+    return response;
+}
+
 static bool is_last(const struct exchange *x)
 {
     return x->request.must_close ||
@@ -80,34 +91,36 @@ static bool add_common(const struct exchange *x, struct MHD_Response *response)
            (!is_last(x) || add(response, "Connection", "close"));
 }
 
-/* Takes `response`, which may be NULL. */
+static void queued(struct exchange *x, unsigned status, size_t length)
+{
+    struct request *r = &x->request;
+    r->status = status;
+    r->answer_bytes = r->method == METHOD_HEAD ? 0 : length;
+    r->answered_ns = clock_now_ns();
+    /* When the watch first looks whether it is taken. */
+    int64_t look_ns = r->answered_ns + pace_look_ns(exchange_site(x)->settings);
+    atomic_store_explicit(&x->deadline_ns, look_ns, memory_order_relaxed);
+}
+
+bool reply_no_memory(const struct front *front, struct MHD_Connection *connection)
+{
+    return MHD_queue_response(connection, 503, front->no_memory->response) == MHD_YES;
+}
+
+/* Takes `response`, which is NULL when there was no memory for it: then, and when it
+ * cannot be sent, the one that is kept for that. */
 static void queue(struct exchange *x, unsigned status, size_t length,
                   struct MHD_Response *response)
 {
-    if (!response)
-        return;
-    struct request *r = &x->request;
-    if (add_common(x, response) &&
+    if (response && add_common(x, response) &&
         MHD_queue_response(x->connection, status, response) == MHD_YES) {
-        r->status = status;
-        r->answer_bytes = r->method == METHOD_HEAD ? 0 : length;
-        r->answered_ns = clock_now_ns();
-        /* When the watch first looks whether it is taken. */
-        int64_t look_ns = r->answered_ns + pace_look_ns(exchange_site(x)->settings);
-        atomic_store_explicit(&x->deadline_ns, look_ns, memory_order_relaxed);
+        queued(x, status, length);
+    } else if (reply_no_memory(x->front, x->connection)) {
+        x->request.error = ERROR_OUT_OF_MEMORY;
+        queued(x, 503, x->front->no_memory->length);
     }
-    MHD_destroy_response(response);
-}
-
-/* Adds a header to a response that may be NULL; NULL when that fails. */
-static struct MHD_Response *with(struct MHD_Response *response, const char *name,
-                                 const char *value)
-{
-    if (response && !add(response, name, value)) {
+    if (response)
         MHD_destroy_response(response);
-        return NULL;
-    }
-    return response;
 }
 
 void reply_static(struct exchange *x, const char *content_type, const char *text,
@@ -133,6 +146,26 @@ static struct MHD_Response *response_of(struct buffer *text, const char *content
     if (!response)
         free(bytes);
     return with(response, "Content-Type", content_type);
+}
+
+bool no_memory_init(struct no_memory *n, struct error *e)
+{
+    struct error none = {0};
+    error_set(&none, ERROR_OUT_OF_MEMORY, "", "there is no memory for the answer");
+    struct buffer document;
+    buffer_init(&document, 1024);
+    problem_write(&none, 503, "unknown", &document);
+    struct MHD_Response *r = response_of(&document, PROBLEM_JSON, &n->length);
+    r = with(with(r, "Retry-After", "1"), "Cache-Control", "no-store");
+    n->response = with(r, "Connection", "close");
+    return n->response ||
+           error_set(e, ERROR_OUT_OF_MEMORY, "", "no memory for the server");
+}
+
+void no_memory_free(struct no_memory *n)
+{
+    if (n->response)
+        MHD_destroy_response(n->response);
 }
 
 void reply_buffer(struct exchange *x, const char *content_type, struct buffer *text)
@@ -266,7 +299,7 @@ void reply_call(struct exchange *x)
              text ? "text/plain; charset=utf-8" : "application/json");
     queue(x, 200, call->more ? call->answer_bound : call->answer_bytes,
           with(response, "Server-Timing", timing));
-    if (call->more && x->request.status)
+    if (call->more && x->request.status == 200)
         stream_begin(x);
 }
 

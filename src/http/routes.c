@@ -95,7 +95,7 @@ size_t routes_label(const char *path, size_t path_length)
 void routes_allow(const char *path, size_t path_length, char allow[ALLOW_BYTES])
 {
     if (path_length == 1 && *path == '*') {
-        strcpy(allow, "GET, HEAD, POST, OPTIONS");
+        stpcpy(allow, "GET, HEAD, POST, OPTIONS");
         return;
     }
     char *end = allow;

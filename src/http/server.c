@@ -33,6 +33,7 @@ struct server {
     struct watch *watch;
     struct door doors[DOORS];
     size_t door_count;
+    struct no_memory no_memory;
     int64_t paused_until_ns;  /* out of descriptors: nothing is accepted */
     int64_t crowded_until_ns; /* room was made: the next look is due then */
 };
@@ -102,7 +103,7 @@ static bool open_door(struct server *s, const char *bind, uint64_t port,
                       unsigned surfaces, unsigned threads, struct error *e)
 {
     struct door *door = &s->doors[s->door_count++];
-    door->front = (struct front){s->site, s->watch, surfaces};
+    door->front = (struct front){s->site, s->watch, surfaces, &s->no_memory};
     return listener_open(&door->listener, bind, (uint16_t)port, e) &&
            start_daemon(door, s->site->settings, threads, e);
 }
@@ -128,7 +129,7 @@ struct server *server_new(struct site *site, struct error *e)
     }
     s->site = site;
     s->watch = watch_new(e);
-    if (s->watch && open_doors(s, e))
+    if (s->watch && no_memory_init(&s->no_memory, e) && open_doors(s, e))
         return s;
     server_delete(s);
     return NULL;
@@ -273,5 +274,6 @@ void server_delete(struct server *s)
     }
     if (s->watch)
         watch_delete(s->watch);
+    no_memory_free(&s->no_memory);
     free(s);
 }

@@ -13,7 +13,7 @@
 /* A worker does as much in some 25 s, which is about the default timeout. */
 #define QUEUE_WORK_A_WORKER UINT64_C(2000000000000)
 
-static void decide(struct settings *s, const struct machine *machine)
+static bool decide(struct settings *s, const struct machine *machine, struct error *e)
 {
     if (s->workers == 0)
         s->workers = machine->cpus;
@@ -23,6 +23,10 @@ static void decide(struct settings *s, const struct machine *machine)
         s->queue_work = QUEUE_WORK_A_WORKER * s->workers;
     if (s->memory_limit == 0)
         s->memory_limit = machine->memory / 4;
+    /* With none it would start, and refuse every request. */
+    return s->memory_limit > 0 ||
+           error_set(e, ERROR_INTERNAL, "memory_limit",
+                     "how much memory there is cannot be read: set memory_limit");
 }
 
 static struct attention_limits limits_of(const struct settings *s,
@@ -35,6 +39,7 @@ static struct attention_limits limits_of(const struct settings *s,
         .max_heads = s->max_heads,
         .max_map_numbers = s->max_map_numbers,
         .answer_limit = s->answer_limit,
+        .json_depth = s->json_depth,
         .near_bytes = machine->near_bytes,
     };
 }
@@ -89,6 +94,7 @@ static bool open_service(struct site *site, struct error *e)
         .queue_work = s->queue_work,
         .queue_wait_ns = (int64_t)s->queue_wait * NS_PER_MS,
         .timeout_ns = (int64_t)s->timeout * NS_PER_MS,
+        .task_timeout_ns = (int64_t)s->task_timeout * NS_PER_MS,
         .limits = site->info.attention,
         .metrics = site->metrics,
     };
@@ -176,7 +182,8 @@ bool site_open(struct site *site, struct settings *s, const struct machine *mach
                struct error *e)
 {
     memset(site, 0, sizeof *site);
-    decide(s, machine);
+    if (!decide(s, machine, e))
+        return false;
     site->settings = s;
     if (!cors_read(s->cors_origins, &site->cors, e) || !open_keys(s, &site->keys, e))
         return false;

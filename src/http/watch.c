@@ -85,7 +85,7 @@ static void look_for_client(struct exchange *x)
     }
     unsigned seen = atomic_load(&x->ends_seen);
     bool asked = seen == 1 && !x->request.http_1_0 &&
-                 wire_interim(&x->wire, interim, sizeof interim - 1);
+                 wire_say(&x->wire, interim, sizeof interim - 1);
     if (seen == 0 || asked)
         atomic_store(&x->ends_seen, seen + 1);
 }
@@ -106,6 +106,14 @@ static void look_for_end(struct exchange *x, int phase)
     shutdown(x->fd, SHUT_RDWR);
 }
 
+/* What comes later is an event of its own. */
+static bool has_just_begun_to_rest(const struct exchange *x, int64_t now)
+{
+    enum { CLOSER_LOOKS_MS = 2500 };
+    return now - atomic_load_explicit(&x->rests_ns, memory_order_relaxed) <
+           CLOSER_LOOKS_MS * NS_PER_MS;
+}
+
 static void look(struct exchange *x, int64_t now, bool closely)
 {
     int64_t deadline_ns = atomic_load_explicit(&x->deadline_ns, memory_order_relaxed);
@@ -116,7 +124,7 @@ static void look(struct exchange *x, int64_t now, bool closely)
     case PHASE_BODY:
         if (now > deadline_ns)
             cut(x, phase);
-        else if (closely && phase != PHASE_IDLE)
+        else if (closely && (phase != PHASE_IDLE || has_just_begun_to_rest(x, now)))
             look_for_end(x, phase);
         break;
     case PHASE_ANSWERING:
@@ -226,11 +234,30 @@ void watch_farewell(struct watch *w, int fd)
     ticker_unlock(w->ticker);
 }
 
+/* A worker hangs over it: nobody else will answer. */
+static void refuse_working(struct exchange *x)
+{
+    struct error e = {0};
+    struct buffer answer;
+    if (!exchange_enter(x, PHASE_WORKING, PHASE_WATCHED))
+        return;
+    error_set(&e, ERROR_SHUTTING_DOWN, "",
+              "the service is shutting down and could not finish the request");
+    reply_last(&e, 1, &answer);
+    bool said = !answer.failed && wire_say(&x->wire, answer.data, answer.length);
+    (void)said; /* it is cut in any case */
+    buffer_free(&answer);
+    shutdown(x->fd, SHUT_RDWR);
+    atomic_store(&x->phase, PHASE_WORKING);
+}
+
 void watch_cut_all(struct watch *w)
 {
     ticker_lock(w->ticker);
-    for (size_t i = 0; i < w->count; i++)
+    for (size_t i = 0; i < w->count; i++) {
+        refuse_working(w->exchanges[i]);
         shutdown(w->exchanges[i]->fd, SHUT_RDWR);
+    }
     ticker_unlock(w->ticker);
 }
 

@@ -177,7 +177,7 @@ void wire_cut(struct wire *w, struct buffer *words)
 
 /* A record that does not go at once cannot be taken back: what the library sends next
  * would be taken for its rest. With nothing in front of it, it goes. */
-bool wire_interim(struct wire *w, const char *text, size_t length)
+bool wire_say(struct wire *w, const char *text, size_t length)
 {
     int waiting = 0;
     if (ioctl(w->fd, SIOCOUTQ, &waiting) != 0 || waiting > 0)

@@ -206,7 +206,7 @@ describe('a service with a certificate', () => {
 });
 
 test('a certificate is replaced under load, and nobody notices', async (t) => {
-  const service = await startSecure();
+  const service = await startSecure(['--seccomp', sanitized ? 'off' : 'on']);
   const agent = connections(8, true, service);
   let going = true;
   const counts = { kept: 0, fresh: 0 };

@@ -391,7 +391,8 @@ static void run(double seconds, bool closed_loop)
     struct epoll_event events[EVENTS];
     double begun = now_ms(), stop = begun + 1e3 * seconds;
     for (size_t i = 0; i < kind_count; i++)
-        kinds[i].due_ms = closed_loop ? INFINITY : begun + random_gap_ms(kinds[i].rate);
+        kinds[i].due_ms =
+            closed_loop ? (double)INFINITY : begun + random_gap_ms(kinds[i].rate);
     /* After the end nothing becomes due; what is under way is heard out. */
     for (double now = begun; now < stop + 1e3 * PATIENCE_S; now = now_ms()) {
         bool going = now < stop;
@@ -400,7 +401,7 @@ static void run(double seconds, bool closed_loop)
         double next = release(now, closed_loop && going);
         if (!going)
             for (size_t i = 0; i < kind_count; i++)
-                kinds[i].due_ms = INFINITY;
+                kinds[i].due_ms = (double)INFINITY;
         double pause = going && next > now ? next - now : 0;
         struct timespec rest = {0, (long)((pause > 10 ? 10 : pause) * 1e6)};
         if (!going)

@@ -73,6 +73,14 @@ START_TEST(a_request_that_ends_too_early_is_given_up)
     }
     ck_assert_double_eq(counted("\nattentiond_cancelled_total{stage=\"receive\"} "), 3);
     ck_assert_uint_eq(atomic_load(&f.site.service->taken), 0);
+
+    int fd = client_open(&f); /* nor does one that was whole keep its connection */
+    setsockopt(fd, IPPROTO_TCP, TCP_CORK, &(int){1}, sizeof(int));
+    client_send(fd, LIVEZ);
+    shutdown(fd, SHUT_WR);
+    STARTS(client_hear(fd), "HTTP/1.1 200 ");
+    ck_assert(client_is_closed(fd));
+    close(fd);
     fixture_end(&f, false);
 }
 END_TEST

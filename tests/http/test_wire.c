@@ -62,12 +62,12 @@ START_TEST(an_interim_answer_waits_until_the_client_has_taken_what_came_before)
     char text[16] = "";
     open_pair();
     ck_assert_int_eq(send(ends[0], "before", 6, 0), 6);
-    ck_assert(!wire_interim(&w, "100", 3));
+    ck_assert(!wire_say(&w, "100", 3));
     ck_assert_int_eq(recv(ends[1], text, sizeof text, 0), 6);
-    ck_assert(wire_interim(&w, "100", 3));
+    ck_assert(wire_say(&w, "100", 3));
     ck_assert_int_eq(recv(ends[1], text, sizeof text, 0), 3);
     close(ends[0]);
-    ck_assert(!wire_interim(&w, "100", 3)); /* its socket is gone */
+    ck_assert(!wire_say(&w, "100", 3)); /* its socket is gone */
     open_pair();
     close_pair();
 }
@@ -85,7 +85,7 @@ START_TEST(a_session_that_cannot_send_is_ended)
     wire_cut(&w, &words);
     ck_assert_int_eq(wire_read(&w, &byte, 1), 0);
     ck_assert_int_eq(recv(ends[1], &byte, 1, MSG_DONTWAIT), -1);
-    ck_assert(wire_interim(&w, "100", 3));
+    ck_assert(wire_say(&w, "100", 3));
     ck_assert_int_eq(recv(ends[1], &byte, 1, 0), 0);
     gnutls_deinit(w.session);
     close_pair();
