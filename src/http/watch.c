@@ -243,7 +243,7 @@ static void refuse_working(struct exchange *x)
         return;
     error_set(&e, ERROR_SHUTTING_DOWN, "",
               "the service is shutting down and could not finish the request");
-    reply_last(&e, 0, &answer);
+    reply_last(&e, 1, &answer);
     bool said = !answer.failed && wire_say(&x->wire, answer.data, answer.length);
     (void)said; /* it is cut in any case */
     buffer_free(&answer);
