@@ -12,12 +12,14 @@
 #include <microhttpd.h>
 #include <stdatomic.h>
 
+#include "http/guard.h"
 #include "http/pace.h"
 #include "http/request_head.h"
 #include "http/request_id.h"
 #include "http/routes.h"
 #include "http/site.h"
 #include "http/stream.h"
+#include "http/wire.h"
 
 struct watch;
 
@@ -31,11 +33,18 @@ enum exchange_phase {
     PHASE_CUT, /* a deadline passed, or the client left: the watch shut the socket */
 };
 
+/* The answer that is made before it is needed; see reply.h. */
+struct no_memory {
+    struct MHD_Response *response;
+    size_t length;
+};
+
 /* One listener's share of the site. */
 struct front {
     struct site *site;
     struct watch *watch;
     unsigned surfaces; /* set of enum surface */
+    const struct no_memory *no_memory;
 };
 
 enum {
@@ -51,6 +60,7 @@ struct request {
     enum http_method method;
     bool http_1_0, head_read;
     struct request_head head;
+    struct key_use key; /* taken when the head was read, given back at the end */
     enum body_kind body_kind;
     const struct route *route; /* NULL: there is none */
     size_t label;              /* routes_label() of the path */
@@ -85,8 +95,11 @@ struct exchange {
     _Atomic int64_t rests_ns;    /* since when a head is awaited */
 
     int fd;
-    size_t requests; /* that have ended on this connection */
-    bool linger;     /* bytes may still come that nobody will read */
+    struct wire wire;   /* of that socket */
+    size_t requests;    /* that have ended on this connection */
+    bool begun;         /* one that has not ended */
+    bool linger;        /* bytes may still come that nobody will read */
+    struct guard guard; /* what is read goes through it first */
 
     /* The connection, and the pool while it writes on for an answer that is being sent:
      * whoever is last frees it. */

@@ -8,7 +8,7 @@ static void resume(struct attention_call *call)
 {
     struct exchange *x = call->owner;
     while (!exchange_enter(x, PHASE_WORKING, PHASE_ANSWERING))
-        watch_wait(x->front->watch);
+        watch_wait(x->front->watch); /* GCOVR_EXCL_LINE: for microseconds */
     MHD_resume_connection(x->connection);
 }
 

@@ -92,16 +92,17 @@ static void remove_stale(const union address *a, socklen_t size)
     close(fd);
 }
 
-static void describe(struct listener *l, union address *a)
+static bool describe(struct listener *l, union address *a)
 {
     socklen_t size = sizeof *a;
     char host[INET6_ADDRSTRLEN] = "?";
     if (a->any.sa_family == AF_UNIX) {
         snprintf(l->path, sizeof l->path, "%s", a->file.sun_path);
         snprintf(l->address, sizeof l->address, "%s%s", unix_prefix, l->path);
-        return;
+        return true;
     }
-    getsockname(l->fd, &a->any, &size);
+    if (getsockname(l->fd, &a->any, &size) != 0)
+        return false;
     if (a->any.sa_family == AF_INET6) {
         inet_ntop(AF_INET6, &a->v6.sin6_addr, host, sizeof host);
         snprintf(l->address, sizeof l->address, "[%s]:%u", host,
@@ -110,6 +111,7 @@ static void describe(struct listener *l, union address *a)
         inet_ntop(AF_INET, &a->v4.sin_addr, host, sizeof host);
         snprintf(l->address, sizeof l->address, "%s:%u", host, ntohs(a->v4.sin_port));
     }
+    return true;
 }
 
 /* Connections inherit the bound on what the kernel holds of an answer beside what is on
@@ -143,8 +145,7 @@ bool listener_open(struct listener *l, const char *bind_to, uint16_t port,
         return false;
     }
     l->fd = fd;
-    describe(l, &a);
-    return true;
+    return describe(l, &a) || failed(e, "find the port of", bind_to, port);
 }
 
 void listener_refuse(struct listener *l)

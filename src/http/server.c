@@ -12,6 +12,7 @@
 #include "http/exchange.h"
 #include "http/listener.h"
 #include "http/reply.h"
+#include "http/tls_calls.h"
 #include "http/watch.h"
 #include "service/clock.h"
 #include "service/log.h"
@@ -32,6 +33,7 @@ struct server {
     struct watch *watch;
     struct door doors[DOORS];
     size_t door_count;
+    struct no_memory no_memory;
     int64_t paused_until_ns;  /* out of descriptors: nothing is accepted */
     int64_t crowded_until_ns; /* room was made: the next look is due then */
 };
@@ -67,16 +69,24 @@ static unsigned stall_timeout_s(const struct settings *s, const struct door *doo
 static bool start_daemon(struct door *door, const struct settings *s, unsigned threads,
                          struct error *e)
 {
-    struct MHD_OptionItem pool[] = {
-        {threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END, (intptr_t)threads,
-         NULL},
-        {MHD_OPTION_END, 0, NULL}};
+    struct MHD_OptionItem options[TLS_OPTIONS + 2];
+    size_t count = 0;
+    bool tls = door->front.site->tls != NULL;
+    if (tls && !tls_calls_found(e))
+        return false;
+    if (tls)
+        count = tls_options(options);
+    if (threads > 1)
+        options[count++] = (struct MHD_OptionItem){MHD_OPTION_THREAD_POOL_SIZE,
+                                                   (intptr_t)threads, NULL};
+    options[count] = (struct MHD_OptionItem){MHD_OPTION_END, 0, NULL};
     /* Divided among the threads; server_accept() keeps the real limit. */
     unsigned limit = (unsigned)(s->connection_limit + (size_t)2 * RESERVED) * threads;
 
     door->daemon = MHD_start_daemon(
         MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_NO_LISTEN_SOCKET |
-            MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC | MHD_USE_ERROR_LOG,
+            MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC | MHD_USE_ERROR_LOG |
+            (tls ? MHD_USE_TLS : MHD_NO_FLAG),
         0, NULL, NULL, exchange_step, &door->front, MHD_OPTION_EXTERNAL_LOGGER,
         library_log, NULL, MHD_OPTION_NOTIFY_CONNECTION, exchange_connection,
         &door->front, MHD_OPTION_URI_LOG_CALLBACK, exchange_begin, &door->front,
@@ -84,7 +94,7 @@ static bool start_daemon(struct door *door, const struct settings *s, unsigned t
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, connection_memory(s),
         MHD_OPTION_CONNECTION_LIMIT, limit, MHD_OPTION_CONNECTION_TIMEOUT,
         stall_timeout_s(s, door), MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_ARRAY,
-        pool, MHD_OPTION_END);
+        options, MHD_OPTION_END);
     return door->daemon ||
            error_set(e, ERROR_INTERNAL, "", "the HTTP threads cannot be started");
 }
@@ -93,7 +103,7 @@ static bool open_door(struct server *s, const char *bind, uint64_t port,
                       unsigned surfaces, unsigned threads, struct error *e)
 {
     struct door *door = &s->doors[s->door_count++];
-    door->front = (struct front){s->site, s->watch, surfaces};
+    door->front = (struct front){s->site, s->watch, surfaces, &s->no_memory};
     return listener_open(&door->listener, bind, (uint16_t)port, e) &&
            start_daemon(door, s->site->settings, threads, e);
 }
@@ -119,7 +129,7 @@ struct server *server_new(struct site *site, struct error *e)
     }
     s->site = site;
     s->watch = watch_new(e);
-    if (s->watch && open_doors(s, e))
+    if (s->watch && no_memory_init(&s->no_memory, e) && open_doors(s, e))
         return s;
     server_delete(s);
     return NULL;
@@ -144,7 +154,11 @@ static void shed(struct server *s, int fd)
               "more than the %llu connections allowed are open (connection_limit)",
               (unsigned long long)s->site->settings->connection_limit);
     metrics_rejected(s->site->metrics, e.code);
-    reply_raw_later(fd, &e, attention_service_retry_after(s->site->service));
+    if (s->site->tls) { /* nothing can be said before a handshake */
+        close(fd);
+        return;
+    }
+    reply_raw(fd, &e, attention_service_retry_after(s->site->service));
     shutdown(fd, SHUT_WR);
     watch_farewell(s->watch, fd);
 }
@@ -260,5 +274,6 @@ void server_delete(struct server *s)
     }
     if (s->watch)
         watch_delete(s->watch);
+    no_memory_free(&s->no_memory);
     free(s);
 }

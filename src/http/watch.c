@@ -22,28 +22,34 @@ struct watch {
 static bool expects_answer(const struct exchange *x, int phase)
 {
     if (phase == PHASE_IDLE)
-        return x->requests == 0 && socket_has_received(x->fd);
+        return x->requests == 0 && wire_has_heard(&x->wire);
     return phase == PHASE_HEAD || phase == PHASE_BODY;
 }
 
-static void send_timeout(int fd, int phase)
+static void say_timeout(struct exchange *x, int phase)
 {
     struct error e = {0};
+    struct buffer answer;
     error_set(&e, ERROR_REQUEST_TIMEOUT, "", "the %s was not complete in time (%s)",
               phase == PHASE_BODY ? "body" : "head of the request",
               phase == PHASE_BODY ? "body_timeout, body_rate" : "header_timeout");
-    reply_raw(fd, &e);
+    reply_last(&e, 0, &answer);
+    wire_cut(&x->wire, &answer);
 }
 
-/* The library finds the shut socket readable, and closes it. */
 static void cut(struct exchange *x, int phase)
 {
     if (!exchange_enter(x, (enum exchange_phase)phase, PHASE_CUT))
         return;
+    atomic_store_explicit(&x->deadline_ns, clock_now_ns() + NS_PER_S,
+                          memory_order_relaxed);
     metrics_add(exchange_site(x)->metrics, METRIC_CONNECTIONS_CUT, 1);
     if (expects_answer(x, phase))
-        send_timeout(x->fd, phase);
-    shutdown(x->fd, SHUT_RDWR);
+        say_timeout(x, phase);
+    else if (phase == PHASE_ANSWERING)
+        shutdown(x->fd, SHUT_RDWR); /* in the middle */
+    else
+        wire_cut(&x->wire, NULL);
 }
 
 /* The deadline of an answer is when to look whether the client takes it. */
@@ -73,10 +79,15 @@ static void look_for_client(struct exchange *x)
     struct pollfd p = {.fd = x->fd, .events = POLLRDHUP};
     if (poll(&p, 1, 0) < 1)
         return;
-    if (p.revents & (POLLERR | POLLHUP))
+    if (p.revents & (POLLERR | POLLHUP)) {
         atomic_store(&x->request.call.cancelled, true);
-    else if (atomic_fetch_add(&x->ends_seen, 1) == 1 && !x->request.http_1_0)
-        send(x->fd, interim, sizeof interim - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+        return;
+    }
+    unsigned seen = atomic_load(&x->ends_seen);
+    bool asked = seen == 1 && !x->request.http_1_0 &&
+                 wire_say(&x->wire, interim, sizeof interim - 1);
+    if (seen == 0 || asked)
+        atomic_store(&x->ends_seen, seen + 1);
 }
 
 /* The library reads until it has what there is, and looks again when something comes:
@@ -125,6 +136,10 @@ static void look(struct exchange *x, int64_t now, bool closely)
             look_for_client(x);
             atomic_store(&x->phase, PHASE_WORKING);
         }
+        break;
+    case PHASE_CUT: /* its thread waits for something else than to read */
+        if (now > deadline_ns)
+            shutdown(x->fd, SHUT_RDWR);
         break;
     default: break;
     }
@@ -219,11 +234,30 @@ void watch_farewell(struct watch *w, int fd)
     ticker_unlock(w->ticker);
 }
 
+/* A worker hangs over it: nobody else will answer. */
+static void refuse_working(struct exchange *x)
+{
+    struct error e = {0};
+    struct buffer answer;
+    if (!exchange_enter(x, PHASE_WORKING, PHASE_WATCHED))
+        return;
+    error_set(&e, ERROR_SHUTTING_DOWN, "",
+              "the service is shutting down and could not finish the request");
+    reply_last(&e, 0, &answer);
+    bool said = !answer.failed && wire_say(&x->wire, answer.data, answer.length);
+    (void)said; /* it is cut in any case */
+    buffer_free(&answer);
+    shutdown(x->fd, SHUT_RDWR);
+    atomic_store(&x->phase, PHASE_WORKING);
+}
+
 void watch_cut_all(struct watch *w)
 {
     ticker_lock(w->ticker);
-    for (size_t i = 0; i < w->count; i++)
+    for (size_t i = 0; i < w->count; i++) {
+        refuse_working(w->exchanges[i]);
         shutdown(w->exchanges[i]->fd, SHUT_RDWR);
+    }
     ticker_unlock(w->ticker);
 }
 

@@ -251,7 +251,7 @@ START_TEST(a_scrape_resets_nothing)
 }
 END_TEST
 
-/* THREATS 114. */
+/* threat 114 */
 START_TEST(the_number_of_series_does_not_depend_on_what_comes_in)
 {
     struct metrics *m = metrics_new(routes, 2);
