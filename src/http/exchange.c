@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 
 #include "http/account.h"
@@ -48,6 +49,12 @@ static void *context_of(struct MHD_Connection *connection)
     return info ? info->socket_context : NULL;
 }
 
+static int fd_of(struct MHD_Connection *connection)
+{
+    return MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)
+        ->connect_fd;
+}
+
 static struct exchange *open_exchange(const struct front *front,
                                       struct MHD_Connection *connection)
 {
@@ -56,8 +63,7 @@ static struct exchange *open_exchange(const struct front *front,
         return NULL;
     x->front = front;
     x->connection = connection;
-    x->fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)
-                ->connect_fd;
+    x->fd = fd_of(connection);
     set_deadline(x, clock_now_ns(), exchange_site(x)->settings->header_timeout);
     atomic_init(&x->phase, PHASE_IDLE);
     atomic_init(&x->holders, 1);
@@ -74,8 +80,8 @@ void exchange_connection(void *front, struct MHD_Connection *connection,
     if (what == MHD_CONNECTION_NOTIFY_STARTED) {
         atomic_fetch_add(&at->site->connections, 1);
         *exchange = open_exchange(at, connection);
-        if (!*exchange) /* nobody watches it: the library is to, for a second */
-            MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT, 1U);
+        if (!*exchange) /* nobody watches it: what has come is all that is read */
+            shutdown(fd_of(connection), SHUT_RD);
         return;
     }
     atomic_fetch_sub(&at->site->connections, 1);

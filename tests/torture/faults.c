@@ -7,7 +7,7 @@
  * that one that is lost is seen at once.
  *
  * Not made to fail: what cannot (an eventfd that is neither full nor empty, taking a descriptor
- * out of an epoll set), what nobody can answer (close(), munmap(), free()), and what is_deaf()
+ * out of an epoll set, shutdown() of a socket that is connected), what nobody can answer (close(), munmap(), free()), and what is_deaf()
  * names. What goes through a socket is never cut
  * short: to who waits at the edge (epoll(7)), that says that there is no more, or no more
  * room. A kind of call that is missing here is a line. */
@@ -89,8 +89,19 @@ static _Atomic uint64_t eventfds[16]; /* a set of descriptors */
     if (!real)                                                                         \
         real = (__typeof__(&name))dlsym(RTLD_NEXT, #name)
 
+/* A crash says where, and is one still. */
+static void show_crash(int number)
+{
+    void *address[2 * FRAMES];
+    backtrace_symbols_fd(address, backtrace(address, 2 * FRAMES), STDERR_FILENO);
+    signal(number, SIG_DFL);
+    raise(number);
+}
+
 __attribute__((constructor)) static void open_control(void)
 {
+    signal(SIGSEGV, show_crash);
+    signal(SIGABRT, show_crash);
     const char *path = getenv("TORTURE_CONTROL");
     int fd = path ? open(path, O_RDWR | O_CLOEXEC) : -1;
     void *room = fd < 0 ? MAP_FAILED
@@ -301,7 +312,6 @@ FALLIBLE(SYSTEM, int, setsockopt,
 FALLIBLE(SYSTEM, int, getsockopt,
          (int fd, int level, int name, void *value, socklen_t *size),
          (fd, level, name, value, size), -1, ENOPROTOOPT)
-FALLIBLE(SYSTEM, int, shutdown, (int fd, int how), (fd, how), -1, ENOTCONN)
 FALLIBLE(SYSTEM, int, epoll_create1, (int flags), (flags), -1, EMFILE, ENOMEM)
 FALLIBLE(SYSTEM, int, epoll_wait,
          (int set, struct epoll_event *events, int most, int timeout),
