@@ -9,7 +9,9 @@
  *    drain_timeout;
  * 3. what is left is answered 503 shutting-down, and connections are cut.
  * Each phase is a log line. When `interrupt_fd` becomes readable, waiting ends at
- * once. Afterwards nothing is with the pool and server_delete() may be called. */
-void drain(struct server *s, struct site *site, int interrupt_fd);
+ * once. True: nothing is with the pool, server_delete() may be called. False: a worker
+ * hangs. All others were answered, and so was the client of what it hangs in; nothing
+ * can be freed any more, the process can only end. */
+MUST_USE bool drain(struct server *s, struct site *site, int interrupt_fd);
 
 #endif

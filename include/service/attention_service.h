@@ -50,7 +50,8 @@ struct attention_service;
 
 struct attention_service_options {
     size_t workers, queue_depth;
-    int64_t queue_wait_ns, timeout_ns;
+    int64_t queue_wait_ns, timeout_ns, task_timeout_ns;
+    int64_t patience_ns; /* see scheduler.h */
     uint64_t queue_work; /* see scheduler.h */
     struct attention_limits limits;
     struct metrics *metrics; /* borrowed */
@@ -58,9 +59,16 @@ struct attention_service_options {
 
 /* Starts the workers, warms up OpenBLAS on each and computes the worked example
  * on one (see self_test.h); NULL with `e` set when a thread cannot be had or the
- * example comes out wrong. Sets OpenBLAS to one thread a call. */
+ * example comes out wrong; ERROR_DEADLINE: a worker hangs. Sets OpenBLAS to one
+ * thread a call. */
 MUST_USE struct attention_service *attention_service_new(
     const struct attention_service_options *options, struct error *e);
+
+/* Whether a call with a body of so many bytes would be accepted now, as far as that can
+ * be told; it may be refused after all. False as attention_service_submit(). A short
+ * body is always welcome: it may never come to the pool. */
+MUST_USE bool attention_service_has_room(struct attention_service *s, size_t body_bytes,
+                                         struct error *e);
 
 /* Answers `call` here and now where that is less work than handing it over: a short
  * body whose plan turns out to be small. True: `call` is as in done(), which is not
@@ -89,11 +97,21 @@ unsigned attention_service_retry_after(struct attention_service *s);
 void attention_service_close(struct attention_service *s);
 
 /* Waits until every accepted call was given back, at most until `until_ns`;
- * what is left then is given back with ERROR_SHUTTING_DOWN (running tasks are
- * waited for). Call after attention_service_close(). True: all had finished. */
+ * what is left then is given back with ERROR_SHUTTING_DOWN. Running tasks are waited
+ * for, but not for ever: see attention_service_idle(). Call after
+ * attention_service_close(). True: all had finished. */
 bool attention_service_drain(struct attention_service *s, int64_t until_ns);
 
-/* Ends the workers; nothing may be queued. */
+/* Every call was given back. False after a drain: a worker hangs. */
+MUST_USE bool attention_service_idle(struct attention_service *s);
+
+/* Looks for workers that have been in one task for longer than task_timeout_ns, tells
+ * the log of each once, sets the gauge; how many there are. For one thread, once a
+ * second or so. */
+size_t attention_service_stuck(struct attention_service *s);
+
+/* Ends the workers; nothing may be queued. Frees nothing when a worker hangs: the
+ * process can only end then. */
 void attention_service_delete(struct attention_service *s);
 
 #endif

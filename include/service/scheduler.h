@@ -37,6 +37,10 @@ enum {
     SHORT_JOB_COST = 1 << 25 /* jobs up to here are short: below half a millisecond */
 };
 
+struct job_label {
+    const char *id, *stage; /* valid until the job is given back */
+};
+
 /* Embed it in the thing that is worked on. Zero-initialise, fill the first part,
  * submit. */
 struct job {
@@ -56,6 +60,9 @@ struct job {
      * run() of a stage of one task may replace it, when it knows better. */
     uint64_t cost;
     struct error *error; /* borrowed: told why `cost` was refused later; or NULL */
+    /* Who the log says is stuck, and where. Called on another thread while a run() of
+     * this job is under way, which must not change what is read here. NULL: nobody. */
+    struct job_label (*label)(const struct job *job);
 
     /* Set by next(). */
     void (*run)(struct job *job, size_t task, void *scratch);
@@ -90,6 +97,7 @@ struct scheduler_options {
     int64_t keep_free_ns;  /* how long after a short job one worker is left for more */
     uint64_t queue_work;   /* most predicted work of all that is accepted; 0: any */
     size_t scratch_limit;  /* bytes one worker may keep for tasks */
+    int64_t patience_ns;   /* how long a task may go on when all is to end; 0: 3 s */
     struct metrics *metrics; /* borrowed; NULL in tests: nothing is counted */
 };
 
@@ -106,6 +114,10 @@ MUST_USE bool scheduler_submit(struct scheduler *s, struct job *job, struct erro
  * its cost. Never refused; while the service stops it ends with ERROR_SHUTTING_DOWN. */
 void scheduler_resubmit(struct scheduler *s, struct job *job);
 
+/* Whether a job of that predicted cost would be accepted now; else as
+ * scheduler_submit(). Nothing is set aside for it. */
+MUST_USE bool scheduler_has_room(struct scheduler *s, uint64_t cost, struct error *e);
+
 /* How long a long job submitted now would wait: the work of all that was accepted and
  * is not finished x the smoothed time that such work keeps a worker / workers. A short
  * one waits for short ones only. 0 while a worker has nothing to do. */
@@ -115,10 +127,20 @@ int64_t scheduler_predicted_wait_ns(struct scheduler *s);
 void scheduler_close(struct scheduler *s);
 
 /* Waits until every accepted job was finished, at most until `until_ns`; then stops
- * what is left with ERROR_SHUTTING_DOWN and waits for the tasks now running. True:
- * nothing had to be stopped. When the scheduler is closed, what is resubmitted from
- * then on is stopped as well. */
+ * what is left with ERROR_SHUTTING_DOWN and waits for the tasks now running, at most
+ * patience_ns: see scheduler_idle(). What only waits is given back on the
+ * calling thread, so that it is even when no worker is left to do it. True: nothing had
+ * to be stopped. When the scheduler is closed, what is resubmitted from then on is
+ * stopped as well. */
 bool scheduler_drain(struct scheduler *s, int64_t until_ns);
+
+/* No accepted job is left. False after a drain: a worker hangs in a task. Then nothing
+ * that the task may use can be freed, and scheduler_delete() may not be called. */
+MUST_USE bool scheduler_idle(struct scheduler *s);
+
+/* How many workers have been in one task for longer than `limit_ns`. Each such task is
+ * told to the log once, with its job's label. One thread calls this, now and then. */
+size_t scheduler_stuck(struct scheduler *s, int64_t limit_ns);
 
 /* Joins the workers; call after a drain. */
 void scheduler_delete(struct scheduler *s);

@@ -15,6 +15,12 @@ MUST_USE struct workers *workers_new(struct scheduler *s, size_t count,
 /* Joins the threads, which scheduler_quit() has told to end. */
 void workers_delete(struct workers *w);
 
+/* See scheduler_stuck(). */
+size_t workers_stuck(struct workers *w, int64_t limit_ns);
+
+/* While the service stops: gives back, on this thread, the jobs that no worker has. */
+void workers_give_back(struct scheduler *s);
+
 /* The scheduler, as its workers see it. */
 
 /* A task of a shared stage; or, `alone`, a job that is this worker's alone until it
@@ -29,6 +35,9 @@ struct assignment {
  * last. False: end the thread. */
 MUST_USE bool scheduler_take(struct scheduler *s, int64_t worked_ns,
                              struct assignment *out);
+
+/* As scheduler_take(), while the service stops, and without waiting. */
+MUST_USE bool scheduler_take_stopped(struct scheduler *s, struct assignment *out);
 
 /* Stops the job when its time is over, its client has left or the service stops;
  * true when it goes on. For the one who has the job alone, or the lock. */

@@ -54,7 +54,24 @@ static bool wait_for_answers(struct site *site, int64_t until_ns, int settle_ms,
     }
 }
 
-void drain(struct server *s, struct site *site, int interrupt_fd)
+/* Gives what is left its refusal, and lets it be sent. True: nothing hangs. */
+static bool refuse_the_rest(struct server *s, struct site *site, bool hurry,
+                            int interrupt_fd)
+{
+    enum { HURRY_MS = 100, SEND_MS = 2000, CUT_MS = 1000 };
+    attention_service_close(site->service);
+    attention_service_drain(site->service, clock_now_ns());
+    bool idle = attention_service_idle(site->service);
+    int send_ms = hurry || !idle ? HURRY_MS : SEND_MS;
+    wait_for_answers(site, clock_now_ns() + send_ms * NS_PER_MS, 0,
+                     hurry ? -1 : interrupt_fd);
+    server_cut(s);
+    int cut_ms = idle ? CUT_MS : HURRY_MS;
+    wait_for_answers(site, clock_now_ns() + cut_ms * NS_PER_MS, 0, -1);
+    return idle;
+}
+
+bool drain(struct server *s, struct site *site, int interrupt_fd)
 {
     const struct settings *set = site->settings;
     int64_t started_ns = clock_now_ns();
@@ -66,7 +83,7 @@ void drain(struct server *s, struct site *site, int interrupt_fd)
                              interrupt_fd);
 
     /* Handshakes that have begun have a moment to end; see listener_refuse(). */
-    enum { HANDSHAKE_MS = 50, SETTLE_MS = 500, SEND_MS = 2000, CUT_MS = 1000 };
+    enum { HANDSHAKE_MS = 50, SETTLE_MS = 500 };
     server_refuse(s);
     hurry = hurry ||
             serve_until(s, clock_now_ns() + HANDSHAKE_MS * NS_PER_MS, interrupt_fd);
@@ -82,12 +99,8 @@ void drain(struct server *s, struct site *site, int interrupt_fd)
     log_write(LOG_INFO, "draining",
               LOG_S("phase", hurry ? "asked again: stopping now" : "stopping"),
               LOG_I("in_flight", atomic_load(&site->in_flight)));
-    attention_service_close(site->service);
-    attention_service_drain(site->service, clock_now_ns());
-    int64_t send_ns = clock_now_ns() + (hurry ? 100 : SEND_MS) * NS_PER_MS;
-    wait_for_answers(site, send_ns, 0, hurry ? -1 : interrupt_fd);
-    server_cut(s);
-    wait_for_answers(site, clock_now_ns() + CUT_MS * NS_PER_MS, 0, -1);
+    bool idle = refuse_the_rest(s, site, hurry, interrupt_fd);
     log_write(LOG_INFO, "drained", LOG_I("unanswered", atomic_load(&site->in_flight)),
               LOG_I("ms", (clock_now_ns() - started_ns) / NS_PER_MS));
+    return idle;
 }

@@ -21,6 +21,8 @@ void handle_readyz(struct exchange *x)
         error_set(&e, ERROR_SHUTTING_DOWN, "", "the service is shutting down");
     else if (!atomic_load(&site->ready))
         error_set(&e, ERROR_NOT_READY, "", "the service is starting");
+    else if (atomic_load(&site->hung))
+        error_set(&e, ERROR_NOT_READY, "", "every worker is stuck");
 
     if (e.code)
         reply_problem(x, &e);

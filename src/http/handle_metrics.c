@@ -16,6 +16,10 @@ void handle_metrics(struct exchange *x)
     /* Read now, not kept up to date at every request: set by one thread at a time, it
      * could only be right in the end. */
     metrics_set(site->metrics, METRIC_IN_FLIGHT, (double)atomic_load(&site->in_flight));
+    metrics_set(site->metrics, METRIC_MEMORY, (double)atomic_load(&site->memory.spent));
+    metrics_set(site->metrics, METRIC_MEMORY_LIMIT, (double)site->memory.limit);
+    metrics_set(site->metrics, METRIC_CONNECTIONS,
+                (double)atomic_load(&site->connections));
     struct buffer text;
     buffer_init(&text, METRICS_LIMIT);
     metrics_write(site->metrics,

@@ -5,6 +5,7 @@
 #include <linux/filter.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -113,6 +114,15 @@ static bool describe(struct listener *l, union address *a)
     return true;
 }
 
+/* Connections inherit the bound on what the kernel holds of an answer beside what is on
+ * its way: a thousand slow readers would have it keep megabytes for each. */
+static void configure_tcp(int fd)
+{
+    enum { UNSENT = 256 * 1024 };
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
+    setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &(int){UNSENT}, sizeof(int));
+}
+
 bool listener_open(struct listener *l, const char *bind_to, uint16_t port,
                    struct error *e)
 {
@@ -128,7 +138,7 @@ bool listener_open(struct listener *l, const char *bind_to, uint16_t port,
     if (a.any.sa_family == AF_UNIX)
         remove_stale(&a, size);
     else
-        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
+        configure_tcp(fd);
     if (bind(fd, &a.any, size) != 0 || listen(fd, SOMAXCONN) != 0) {
         failed(e, "listen on", bind_to, port);
         close(fd);

@@ -1,8 +1,8 @@
 #include "service/attention_call.h"
 
+#include <assert.h>
 #include <string.h>
 
-#include "service/attention_cost.h"
 #include "service/clock.h"
 
 /* An answer that is written where it was asked for: some ten microseconds. */
@@ -211,8 +211,8 @@ static bool looks_small(const struct attention_input *input)
 
 bool attention_call_run_small(struct attention_call *call)
 {
-    if (!call_next(&call->job)) /* parsing: one task without scratch */
-        return true;
+    bool parsing = call_next(&call->job); /* one task without scratch */
+    assert(parsing);
     if (attention_call_decode(call) && !looks_small(&call->state->request.input)) {
         wait_again(call);
         return false;
@@ -241,6 +241,19 @@ static void call_finished(struct job *job)
     call->done(call);
 }
 
+/* Parsing may replace the id while this is asked for; later stages change nothing. */
+static struct job_label call_label(const struct job *job)
+{
+    static const char *const stages[] = {"wait", "parse", "compute", "write"};
+    const struct attention_call *call =
+        (const struct attention_call *)((const char *)job -
+                                        offsetof(struct attention_call, job));
+    const struct call_state *state = call->state;
+    return (struct job_label){.id = state->phase == CALL_PARSING ? state->first_id
+                                                                 : call->id,
+                              .stage = stages[state->phase]};
+}
+
 bool attention_call_prepare(struct attention_call *call, struct call_context *context,
                             struct error *e)
 {
@@ -252,9 +265,11 @@ bool attention_call_prepare(struct attention_call *call, struct call_context *co
                                        .phase_start_ns = clock_now_ns(),
                                        .limit_ns = context->timeout_ns,
                                        .limit_name = "timeout"};
+    memcpy(call->state->first_id, call->id, sizeof call->id);
     call->queue_ms = call->parse_ms = call->compute_ms = call->serialize_ms = -1;
     call->job = (struct job){.next = call_next,
                              .finished = call_finished,
+                             .label = call_label,
                              .deadline_ns = call->complete_ns + context->timeout_ns,
                              .cancelled = &call->cancelled,
                              .cost = attention_cost_of_body(call->body_length),
@@ -266,7 +281,7 @@ void attention_call_go_on(struct attention_call *call)
 {
     /* The answer has begun: it is late no more, only its client can be too slow. */
     call->job.deadline_ns = INT64_MAX;
-    call->job.cost = attention_cost(0, 0, ANSWER_WINDOW);
+    call->job.cost = attention_cost(attention_call_answer(call, ANSWER_WINDOW), 0);
     /* As if no time had passed since the last window. */
     call->state->phase_start_ns =
         clock_now_ns() - (int64_t)(call->serialize_ms * (double)NS_PER_MS);

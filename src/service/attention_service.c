@@ -3,11 +3,15 @@
 #include <stdlib.h>
 
 #include "service/attention_call.h"
+#include "service/attention_cost.h"
 #include "service/clock.h"
 #include "service/self_test.h"
 
 /* Scratch of one worker: a block of query rows times 500,000 keys. */
 #define SCRATCH_LIMIT ((size_t)64 << 20)
+
+/* It takes milliseconds; but a machine may be busy, and OpenBLAS hang. */
+#define SELF_TEST_NS (10 * NS_PER_S)
 
 /* Short requests are said to come this long after the last one. */
 #define KEEP_FREE_NS NS_PER_S
@@ -18,6 +22,7 @@
 struct attention_service {
     struct scheduler *scheduler;
     struct call_context context;
+    int64_t task_timeout_ns;
 };
 
 static struct attention_service *service_alloc(
@@ -29,6 +34,7 @@ static struct attention_service *service_alloc(
         return NULL;
     }
     s->context.timeout_ns = options->timeout_ns;
+    s->task_timeout_ns = options->task_timeout_ns;
     s->context.limits = options->limits;
     s->context.metrics = options->metrics;
     pthread_mutex_init(&s->context.failing, NULL);
@@ -48,9 +54,11 @@ struct attention_service *attention_service_new(
                                            .keep_free_ns = KEEP_FREE_NS,
                                            .queue_work = options->queue_work,
                                            .scratch_limit = SCRATCH_LIMIT,
+                                           .patience_ns = options->patience_ns,
                                            .metrics = options->metrics};
     s->scheduler = scheduler_new(&pool, e);
-    if (!s->scheduler || !self_test_run(s->scheduler, options->workers, e)) {
+    int64_t until_ns = clock_now_ns() + SELF_TEST_NS;
+    if (!s->scheduler || !self_test_run(s->scheduler, options->workers, until_ns, e)) {
         attention_service_delete(s);
         return NULL;
     }
@@ -65,6 +73,13 @@ bool attention_service_answer_small(struct attention_service *s,
     if (!attention_call_prepare(call, &s->context, &call->error))
         return true;
     return attention_call_run_small(call);
+}
+
+bool attention_service_has_room(struct attention_service *s, size_t body_bytes,
+                                struct error *e)
+{
+    return body_bytes <= SMALL_BODY ||
+           scheduler_has_room(s->scheduler, attention_cost_of_body(body_bytes), e);
 }
 
 bool attention_service_submit(struct attention_service *s, struct attention_call *call,
@@ -97,9 +112,19 @@ bool attention_service_drain(struct attention_service *s, int64_t until_ns)
     return scheduler_drain(s->scheduler, until_ns);
 }
 
+bool attention_service_idle(struct attention_service *s)
+{
+    return scheduler_idle(s->scheduler);
+}
+
+size_t attention_service_stuck(struct attention_service *s)
+{
+    return scheduler_stuck(s->scheduler, s->task_timeout_ns);
+}
+
 void attention_service_delete(struct attention_service *s)
 {
-    if (!s)
+    if (s->scheduler && !scheduler_idle(s->scheduler))
         return;
     scheduler_delete(s->scheduler);
     pthread_mutex_destroy(&s->context.failing);

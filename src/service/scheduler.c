@@ -6,6 +6,9 @@
 
 #include "service/clock.h"
 
+/* Tasks take milliseconds; under a sanitizer or on a busy machine far longer. */
+#define PATIENCE_NS (3 * NS_PER_S)
+
 void job_stop(struct job *job, enum error_code why)
 {
     int goes_on = ERROR_NONE;
@@ -61,6 +64,8 @@ struct scheduler *scheduler_new(const struct scheduler_options *options,
         return NULL;
     }
     s->options = *options;
+    if (s->options.patience_ns == 0)
+        s->options.patience_ns = PATIENCE_NS;
     pthread_mutex_init(&s->lock, NULL);
     condition_init(&s->work);
     condition_init(&s->idle);
@@ -87,25 +92,49 @@ void scheduler_close(struct scheduler *s)
     pthread_mutex_unlock(&s->lock);
 }
 
-bool scheduler_drain(struct scheduler *s, int64_t until_ns)
+/* Needs the lock. */
+static bool wait_until_idle(struct scheduler *s, int64_t until_ns)
 {
     struct timespec until = timespec_of(until_ns);
-
-    pthread_mutex_lock(&s->lock);
     int timed_out = 0;
     while (s->accepted && timed_out != ETIMEDOUT)
         timed_out = pthread_cond_timedwait(&s->idle, &s->lock, &until);
-    bool all = s->accepted == 0;
+    return s->accepted == 0;
+}
+
+bool scheduler_drain(struct scheduler *s, int64_t until_ns)
+{
+    pthread_mutex_lock(&s->lock);
+    bool all = wait_until_idle(s, until_ns);
     if (!all || s->closed) { /* then for what comes back to go on, too */
         atomic_store(&s->stopping, true);
         s->next_sweep_ns = 0;
         pthread_cond_broadcast(&s->work);
     }
-    /* No deadline here: what is left is one task a worker, and they end. */
-    while (s->accepted)
-        pthread_cond_wait(&s->idle, &s->lock);
     pthread_mutex_unlock(&s->lock);
-    return all;
+    if (all)
+        return true;
+
+    workers_give_back(s);
+    pthread_mutex_lock(&s->lock);
+    (void)wait_until_idle(s, clock_now_ns() + s->options.patience_ns);
+    pthread_mutex_unlock(&s->lock);
+    return false;
+}
+
+bool scheduler_idle(struct scheduler *s)
+{
+    pthread_mutex_lock(&s->lock);
+    bool idle = s->accepted == 0;
+    pthread_mutex_unlock(&s->lock);
+    return idle;
+}
+
+size_t scheduler_stuck(struct scheduler *s, int64_t limit_ns)
+{
+    size_t stuck = workers_stuck(s->workers, limit_ns);
+    scheduler_gauge(s, METRIC_WORKERS_STUCK, stuck);
+    return stuck;
 }
 
 void scheduler_quit(struct scheduler *s)

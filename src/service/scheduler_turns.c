@@ -152,6 +152,17 @@ bool scheduler_take(struct scheduler *s, int64_t worked_ns, struct assignment *o
     return found;
 }
 
+bool scheduler_take_stopped(struct scheduler *s, struct assignment *out)
+{
+    pthread_mutex_lock(&s->lock);
+    int64_t now = clock_now_ns();
+    s->next_sweep_ns = 0;
+    sweep_waiting(s, now);
+    bool found = take_turn(s, now, out);
+    pthread_mutex_unlock(&s->lock);
+    return found;
+}
+
 void scheduler_share(struct scheduler *s, struct job *job)
 {
     pthread_mutex_lock(&s->lock);

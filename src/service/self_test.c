@@ -2,12 +2,11 @@
 
 #include <math.h>
 #include <pthread.h>
+#include <stdlib.h>
 
 #include "core/blas.h"
 #include "core/multi_head.h"
 #include "service/clock.h"
-
-#define START_NS (10 * NS_PER_S)
 
 /* What the self test itself may take; the service's limits do not apply to it. */
 #define MEMORY_LIMIT ((size_t)16 << 20)
@@ -63,9 +62,8 @@ static const struct sequence_result *compute(const struct attention_kernel *kern
                                              struct arena *arena, struct error *e)
 {
     struct multi_head *layer = multi_head_plan_with(kernel, input, &limits, arena, e);
-    if (!layer || !multi_head_run_all(layer, arena, e))
-        return NULL;
-    return multi_head_result(layer)->sequence;
+    bool done = layer && multi_head_run_all(layer, arena, e);
+    return done ? multi_head_result(layer)->sequence : NULL;
 }
 
 static bool compare(const struct attention_kernel *kernel, const char *what,
@@ -104,6 +102,59 @@ bool self_test_kernel(const struct attention_kernel *kernel, struct error *e)
     return right;
 }
 
+/* Of small whole numbers, so that it is exact in any order of adding. */
+enum { DEPTH = 37 };
+struct whole_product {
+    float a[TILE_ROWS][DEPTH], c[TILE_ROWS][TILE_WIDTH];
+    _Alignas(64) float b[DEPTH][TILE_WIDTH];
+};
+
+static void fill(struct whole_product *p)
+{
+    for (size_t k = 0; k < DEPTH; k++) {
+        for (size_t i = 0; i < TILE_ROWS; i++)
+            p->a[i][k] = (float)((i + 3 * k) % 7) - 3;
+        for (size_t j = 0; j < TILE_WIDTH; j++)
+            p->b[k][j] = (float)((2 * k + j) % 9) - 4;
+    }
+}
+
+static bool check(const struct whole_product *p, const char *set, size_t i, size_t j,
+                  struct error *e)
+{
+    double want = 0, got = (double)p->c[i][j];
+    for (size_t k = 0; k < DEPTH; k++)
+        want += (double)p->a[i][k] * (double)p->b[k][j] / 2;
+    return got == want ||
+           error_set(e, ERROR_INTERNAL, "",
+                     "this machine computes wrongly: a product by the %s kernels is "
+                     "%.9g, not %.9g",
+                     set, got, want);
+}
+
+bool self_test_vectors(const struct vector_kernels *set, struct error *e)
+{
+    struct whole_product p;
+    fill(&p);
+    for (size_t width = VECTOR_PAD; width <= TILE_WIDTH; width += VECTOR_PAD) {
+        set->multiply(&(struct tile_product){.a = p.a[0],
+                                             .a_stride = DEPTH,
+                                             .b = p.b[0],
+                                             .b_stride = TILE_WIDTH,
+                                             .width = width,
+                                             .depth = DEPTH,
+                                             .factor = 0.5f,
+                                             .c = p.c[0],
+                                             .c_stride = TILE_WIDTH,
+                                             .next = p.b[0]});
+        for (size_t i = 0; i < TILE_ROWS; i++)
+            for (size_t j = 0; j < width; j++)
+                if (!check(&p, set->name, i, j, e))
+                    return false;
+    }
+    return true;
+}
+
 struct self_test {
     struct job job;
     size_t workers;
@@ -133,17 +184,31 @@ static bool gather(struct self_test *t, struct error *e)
                      here, t->workers);
 }
 
+static bool warm_up(struct self_test *t, struct error *e)
+{
+    return gather(t, e) &&
+           (blas_warm_up() ||
+            error_set(e, ERROR_INTERNAL, "",
+                      "this machine computes wrongly: a product of whole numbers by "
+                      "OpenBLAS is not right"));
+}
+
+static bool try_kernels(struct error *e)
+{
+    bool right = true;
+    const struct vector_kernels *set;
+    for (size_t n = 0; right && (set = vector_kernels_choice(n)); n++)
+        right = self_test_vectors(set, e);
+    return right && self_test_kernel(&attention_reference, e) &&
+           self_test_kernel(&attention_tiled, e);
+}
+
 static void run_part(struct job *job, size_t task, void *scratch)
 {
     (void)task, (void)scratch;
     struct self_test *t = (struct self_test *)job; /* its first member */
     struct error e = {0};
-    bool right = t->phase == WARM_UP ? gather(t, &e)
-                                     : self_test_kernel(&attention_reference, &e) &&
-                                           self_test_kernel(&attention_tiled, &e);
-    if (right && t->phase == WARM_UP)
-        blas_warm_up();
-    if (right)
+    if (t->phase == WARM_UP ? warm_up(t, &e) : try_kernels(&e))
         return;
     pthread_mutex_lock(&t->lock);
     if (t->error.code == ERROR_NONE)
@@ -168,30 +233,47 @@ static void nothing_more(struct job *job)
     (void)job; /* self_test_run() waits for the scheduler to be idle */
 }
 
-bool self_test_run(struct scheduler *s, size_t workers, struct error *e)
+static struct self_test *self_test_new(size_t workers, int64_t until_ns)
 {
-    if (!blas_init(e))
-        return false;
-
-    struct self_test t = {.job = {.next = next_part,
-                                  .finished = nothing_more,
-                                  .deadline_ns = clock_now_ns() + START_NS},
-                          .workers = workers};
+    struct self_test *t = calloc(1, sizeof *t);
+    if (!t)
+        return NULL;
+    t->job.next = next_part;
+    t->job.finished = nothing_more;
+    t->job.deadline_ns = until_ns;
+    t->workers = workers;
     pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&t.all_here, &monotonic);
+    pthread_cond_init(&t->all_here, &monotonic);
     pthread_condattr_destroy(&monotonic);
-    pthread_mutex_init(&t.lock, NULL);
+    pthread_mutex_init(&t->lock, NULL);
+    return t;
+}
 
-    bool done = scheduler_submit(s, &t.job, e);
-    if (done && !scheduler_drain(s, t.job.deadline_ns))
-        done = error_set(e, ERROR_INTERNAL, "", "the self test took over 10 s");
-    if (t.error.code != ERROR_NONE) {
-        *e = t.error;
+static void self_test_delete(struct self_test *t)
+{
+    pthread_mutex_destroy(&t->lock);
+    pthread_cond_destroy(&t->all_here);
+    free(t);
+}
+
+bool self_test_run(struct scheduler *s, size_t workers, int64_t until_ns,
+                   struct error *e)
+{
+    struct self_test *t = self_test_new(workers, until_ns);
+    if (!t)
+        return error_set(e, ERROR_OUT_OF_MEMORY, "", "no memory for the self test");
+    bool done = blas_init(e) && blas_core_check(getenv("OPENBLAS_CORETYPE"), e) &&
+                scheduler_submit(s, &t->job, e);
+    if (done)
+        scheduler_drain(s, t->job.deadline_ns);
+    if (!scheduler_idle(s)) /* and `t` is still looked at */
+        return error_set(e, ERROR_DEADLINE, "", "a worker hangs in the self test");
+    if (t->error.code != ERROR_NONE) {
+        *e = t->error;
         done = false;
     }
-    pthread_mutex_destroy(&t.lock);
-    pthread_cond_destroy(&t.all_here);
+    self_test_delete(t);
     return done;
 }

@@ -9,6 +9,7 @@
 
 #include "base/arena.h"
 #include "service/clock.h"
+#include "service/log.h"
 
 struct worker {
     pthread_t thread;
@@ -17,6 +18,12 @@ struct worker {
     size_t scratch_bytes, scratch_limit;
     int64_t since_ns;  /* end of what was timed last */
     int64_t worked_ns; /* since it asked for work last */
+
+    /* When its task began; 0: it is in none; negative: the watch reads `job`, which
+     * may not go away meanwhile. */
+    _Atomic int64_t task_ns;
+    struct job *job;
+    int64_t told_ns; /* the watch's: the task that the log knows of */
 };
 
 struct workers {
@@ -47,12 +54,29 @@ static bool scratch_reserve(struct worker *w, size_t bytes)
     return w->scratch != NULL;
 }
 
+static void enter_task(struct worker *w, struct job *job)
+{
+    w->job = job;
+    atomic_store_explicit(&w->task_ns, w->since_ns, memory_order_release);
+}
+
+static void leave_task(struct worker *w)
+{
+    int64_t began_ns = w->since_ns;
+    while (!atomic_compare_exchange_weak(&w->task_ns, &began_ns, 0)) {
+        began_ns = w->since_ns;
+        sched_yield(); /* the watch writes a line about it */
+    }
+}
+
 static void run_task(struct worker *w, struct job *job, size_t task)
 {
+    enter_task(w, job);
     if (scratch_reserve(w, job->scratch_bytes))
         job->run(job, task, w->scratch);
     else
         job_stop(job, ERROR_OUT_OF_MEMORY);
+    leave_task(w);
 }
 
 /* Between stages: what comes now, if anything. */
@@ -114,6 +138,47 @@ static void *work(void *argument)
     }
     free(w->scratch);
     return NULL;
+}
+
+void workers_give_back(struct scheduler *s)
+{
+    struct worker here = {.scheduler = s, .since_ns = clock_now_ns()};
+    struct assignment now;
+    while (scheduler_take_stopped(s, &now))
+        go_on(&here, now.job);
+}
+
+/* The task can end no sooner than this returns. */
+static void tell(const struct worker *w, size_t number, int64_t ns)
+{
+    struct job_label label = {0};
+    if (w->job->label)
+        label = w->job->label(w->job);
+    log_write(LOG_ERROR, "worker_stuck", LOG_I("worker", number), LOG_S("id", label.id),
+              LOG_S("stage", label.stage), LOG_I("ms", ns / NS_PER_MS));
+}
+
+static bool is_stuck(struct worker *w, size_t number, int64_t limit_ns)
+{
+    int64_t began_ns = atomic_load(&w->task_ns), ns = clock_now_ns() - began_ns;
+    if (began_ns == 0 || ns <= limit_ns)
+        return false;
+    bool goes_on = began_ns == w->told_ns ||
+                   atomic_compare_exchange_strong(&w->task_ns, &began_ns, -began_ns);
+    if (goes_on && began_ns != w->told_ns) {
+        tell(w, number, ns);
+        w->told_ns = began_ns;
+        atomic_store(&w->task_ns, began_ns);
+    }
+    return goes_on;
+}
+
+size_t workers_stuck(struct workers *w, int64_t limit_ns)
+{
+    size_t stuck = 0;
+    for (size_t i = 0; i < w->count; i++)
+        stuck += is_stuck(&w->worker[i], i + 1, limit_ns);
+    return stuck;
 }
 
 /* Signals are the main thread's. */

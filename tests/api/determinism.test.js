@@ -2,9 +2,10 @@
 // is running.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { identity } from '../chaos/identity.js';
 import { compute, connections, fetchAnswer } from './support/client.js';
 import { generator, toBase64 } from './support/numbers.js';
-import { start } from './support/service.js';
+import { sanitized, start } from './support/service.js';
 
 const r = generator(12);
 const weights = (d, n) => ({
@@ -129,6 +130,14 @@ describe('the same bytes with 1, 2 and 7 workers', () => {
       }
       for (const one of [...alone, ...crowded]) assert.equal(one, alone[0]);
     });
+});
+
+test('the same bytes by 1 and 64 workers, with other kernels of OpenBLAS, near float64', async (t) => {
+  const cores = ['', 'Nehalem', 'Haswell'];
+  const result = await identity({ workers: [1, 64], repeats: sanitized ? 4 : 24, cores });
+  t.diagnostic(JSON.stringify(result));
+  assert.ok(result.cores.length >= 1 && result.answers >= 40);
+  assert.ok(result.ulps <= 32, `${result.ulps} ULP`);
 });
 
 test('a sequence has the same bytes in every batch', async () => {

@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
+import { drains } from '../chaos/drains.js';
 import { attention, compute, connections, fetchAnswer, get } from './support/client.js';
 import { generator, heavyRequest } from './support/numbers.js';
 import { checkEnd, sanitized, sleep, start, until } from './support/service.js';
@@ -50,56 +51,12 @@ for (const name of ['SIGTERM', 'SIGINT'])
     for (const phase of [/draining/, /drained|stopped/]) assert.match(service.log, phase);
   });
 
-// Clients that post one request after another, each over a connection of its own or a kept
-// one, until the service is gone. Returns what happened to each request.
-async function postUntilGone(service, clients, keepAlive, whileRunning) {
-  const agent = connections(clients, keepAlive);
-  const outcomes = {};
-  const count = (what) => (outcomes[what] = (outcomes[what] ?? 0) + 1);
-  let gone = false;
-  const client = async () => {
-    while (!gone) {
-      try {
-        const answer = await fetchAnswer(service, agent, 'POST', '/v1/attention', ordinary);
-        count(answer.status);
-        if (answer.status === 503) assert.equal(answer.json.type, 'urn:attentiond:problem:shutting-down');
-      } catch (error) {
-        if (error instanceof assert.AssertionError) throw error;
-        // A kept connection may be closed for resting just while something is sent over it.
-        const rested = error.reused && ['ECONNRESET', 'EPIPE'].includes(error.code);
-        count(rested ? 'rested' : (error.code ?? error.message));
-        gone ||= error.code === 'ECONNREFUSED';
-      }
-    }
-  };
-  const all = Promise.all(Array.from({ length: clients }, client));
-  await whileRunning();
-  await all;
-  agent.destroy();
-  return outcomes;
-}
-
 describe('SIGTERM under load', () => {
-  for (const keepAlive of [false, true])
-    test(`every accepted request is answered${keepAlive ? ', over kept connections' : ''}`, async (t) => {
-      for (let round = 0; round < 3; round++) {
-        const service = await start();
-        const outcomes = await postUntilGone(service, 24, keepAlive, async () => {
-          await sleep(300);
-          service.signal('SIGTERM');
-        });
-        await service.ended;
-        checkEnd(service);
-        t.diagnostic(JSON.stringify(outcomes));
-        const { 200: computed, 503: refused, ECONNREFUSED, rested, ...lost } = outcomes;
-        assert.match(service.log, /\bunanswered=0\b/);
-        assert.ok(computed > 20);
-        // Under a sanitizer a client may take longer to send its request than the service
-        // waits for one that has only connected.
-        if (sanitized) delete lost.ECONNRESET;
-        assert.deepEqual(lost, {}, 'requests that were accepted and not answered');
-      }
-    });
+  test('threats 99, 100: nothing that was accepted is lost, and the next may start at once', async (t) => {
+    const { counts, slowest, kills } = await drains(sanitized ? 5 : 10);
+    t.diagnostic(`${JSON.stringify(counts)}, ${kills} kills, the slowest stop took ${slowest} ms`);
+    assert.ok(counts.answered > 100);
+  });
 
   test('what is running is finished', async () => {
     const service = await start(['--workers', '1']);
@@ -143,7 +100,7 @@ describe('SIGTERM under load', () => {
   });
 });
 
-test('while it drains it is alive, not ready, and still serves', async () => {
+test('threats 99, 100: while it drains it is alive, not ready, and still serves', async () => {
   const service = await start(['--drain-delay', '1200ms']);
   assert.equal((await get(service, '/readyz')).status, 200);
   const begun = Date.now();

@@ -152,7 +152,7 @@ describe('precedence', () => {
   });
 });
 
-describe('a wrong setting stops the start with exit code 78 and one line', () => {
+describe('threat 120: a wrong setting stops the start with exit code 78 and one line', () => {
   const cases = {
     'an unknown flag': [['--queue-dept', '5'], {}, /queue.depth/],
     'an unknown variable': [[], { ATTENTIOND_WORKER: '5' }, /workers|WORKERS/],

@@ -66,23 +66,39 @@ ok "the image adds $added MiB to its base"
 podman run -d --name "$name" --network host --read-only --tmpfs /tmp:size=16m \
     --cap-drop ALL --security-opt no-new-privileges --memory 256m --cpus 1 \
     --pids-limit 64 --env ATTENTIOND_BIND=127.0.0.1 --env ATTENTIOND_PORT=$port \
-    --env ATTENTIOND_DRAIN_DELAY=1s "$image" >/dev/null
+    --env ATTENTIOND_DRAIN_DELAY=1s --env ATTENTIOND_SECCOMP=on "$image" >/dev/null
 url=http://127.0.0.1:$port
-ready=no
-for _ in $(seq 100); do
-    if curl -sf -o /dev/null --max-time 1 "$url/readyz"; then
-        ready=yes
-        break
-    fi
-    sleep 0.1
-done
-[ "$ready" = yes ] || fail "the service becomes ready"
+await_ready() {
+    for _ in $(seq 100); do
+        curl -sf -o /dev/null --max-time 1 "$url/readyz" && return
+        sleep 0.1
+    done
+    return 1
+}
+await_ready || fail "the service becomes ready"
 ok "the service becomes ready on a read-only root without capabilities"
 
 pid=$(podman inspect --format '{{.State.Pid}}' "$name")
-grep -qE '^Uid:\s+65534\s+65534' "/proc/$pid/status" || fail "it runs as user 65534"
-grep -qE '^CapEff:\s+0+$' "/proc/$pid/status" || fail "it has no capabilities"
-ok "it runs as user 65534 without capabilities"
+is() { grep -qE "^$1:\s+$2\$" "/proc/$pid/status" || fail "its $1 is $2"; }
+is NSpid '.*\s1'
+ok "it is process 1 of its container"
+is Uid '65534\s+65534\s+65534\s+65534'
+is Gid '65534\s+65534\s+65534\s+65534'
+is NoNewPrivs 1
+for set in CapInh CapPrm CapEff CapBnd CapAmb; do is "$set" 0+; done
+ok "it runs as user 65534 without capabilities, and can gain none"
+grep -qE '^\S+ / \S+ ro[, ]' "/proc/$pid/mounts" || fail "its root is read-only"
+ok "its root is read-only"
+
+# The container's own filter, if any, and ours behind it.
+filters() { sed -nE 's/^Seccomp_filters:\s+([0-9]+)$/\1/p' "$@"; }
+theirs=$(podman exec "$name" cat /proc/self/status | filters)
+for thread in "/proc/$pid/task/"*; do
+    [ "$(filters "$thread/status")" -eq $((theirs + 1)) ] || fail "its system calls are filtered"
+done
+ok "its system calls are filtered, in every thread"
+grep -qE '^Max core file size\s+0\s+0\s' "/proc/$pid/limits" || fail "it leaves no core dump"
+ok "it leaves no core dump"
 
 podman healthcheck run "$name" || fail "its own health check passes"
 ok "its own health check passes"
@@ -102,6 +118,13 @@ esac
 
 curl -sS --fail --max-time 5 -o /dev/null "$url/metrics" || fail "metrics are served"
 ok "metrics are served"
+
+# Killed, it leaves nothing behind that keeps it from starting again.
+podman kill -s KILL "$name" >/dev/null
+podman wait "$name" >/dev/null
+podman start "$name" >/dev/null
+await_ready || fail "it starts again after it was killed"
+ok "it starts again after it was killed"
 
 # Stopping is graceful: while it drains, /readyz says so and requests are answered.
 podman stop -t 20 "$name" >/dev/null &

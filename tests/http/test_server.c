@@ -1,4 +1,6 @@
 #include <jansson.h>
+#include <signal.h>
+#include <sys/signalfd.h>
 
 #include "http/probe.h"
 #include "http/site_fixture.h"
@@ -34,6 +36,7 @@ END_TEST
 
 #define JSON_7 POST_HEAD "Content-Length: 7\r\n"
 
+/* threats 1, 2, 6-9, 13, 31, 32, 36-44 */
 START_TEST(a_refusal_says_why)
 {
     static const struct {
@@ -46,12 +49,13 @@ START_TEST(a_refusal_says_why)
         {"GET /../livez HTTP/1.1\r\nHost: a\r\n\r\n", "404", "not-found", "", false},
         {"GET http://b/livez HTTP/1.1\r\nHost: a\r\n\r\n", "404", "not-found", "",
          false},
-        {"GET /livez%00 HTTP/1.1\r\nHost: a\r\n\r\n", "400", "bad-request", "", false},
-        {"GET /%6civez HTTP/1.1\r\nHost: a\r\n\r\n", "400", "bad-request", "", false},
+        {"GET /livez%00 HTTP/1.1\r\nHost: a\r\n\r\n", "400", "bad-request", "", true},
+        {"GET /%6civez HTTP/1.1\r\nHost: a\r\n\r\n", "400", "bad-request", "", true},
         {"GET /%2e%2e%2flivez HTTP/1.1\r\nHost: a\r\n\r\n", "400", "bad-request", "",
-         false},
+         true},
         {"GET * HTTP/1.1\r\nHost: a\r\n\r\n", "400", "bad-request", "", false},
-        {"CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n", "400", "bad-request", "", false},
+        {"CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n", "501", "not-implemented", "",
+         true},
         {"DELETE /livez HTTP/1.1\r\nHost: a\r\n\r\n", "405", "method-not-allowed",
          "Allow: GET, HEAD, OPTIONS\r\n", false},
         {"GET /v1/attention HTTP/1.1\r\nHost: a\r\n\r\n", "405", "method-not-allowed",
@@ -91,6 +95,12 @@ START_TEST(a_refusal_says_why)
         {JSON_7 "Content-Length: 7\r\n\r\n{\"a\":1}", "400", "bad-request", "", true},
         {JSON_7 "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "400", "bad-request", "",
          true},
+        {"POST * HTTP/1.1\r\nHost: a\r\n\r\n", "400", "bad-request", "for OPTIONS",
+         false},
+        {"GET / HTTP/3.0\r\n", "505", "bad-request", "HTTP/1.1", true},
+        {"\x16\x03\x01", "400", "bad-request", "the request line is malformed", true},
+        {POST_HEAD "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\nx", "400",
+         "bad-request", "the chunked coding is malformed", true},
         {POST_HEAD "Transfer-Encoding: gzip\r\n\r\nabc", "501", "not-implemented", "",
          true},
         {POST_HEAD "Transfer-Encoding: gzip, chunked\r\n\r\nabc", "501",
@@ -131,6 +141,7 @@ START_TEST(a_refusal_says_why)
 }
 END_TEST
 
+/* threat 34 */
 START_TEST(a_head_has_a_limit)
 {
     static const char *const flags[] = {"--header-limit", "1KiB", NULL};
@@ -151,6 +162,7 @@ START_TEST(a_head_has_a_limit)
 }
 END_TEST
 
+/* threats 23, 24 */
 START_TEST(requests_on_one_connection_are_answered_in_order)
 {
     fixture_start(&f, no_flags);
@@ -177,6 +189,7 @@ START_TEST(requests_on_one_connection_are_answered_in_order)
 }
 END_TEST
 
+/* threat 30 */
 START_TEST(a_request_may_come_byte_by_byte)
 {
     fixture_start(&f, no_flags);
@@ -213,12 +226,15 @@ START_TEST(options_tells_what_is_allowed)
     ASSERT_STARTS(answer, "HTTP/1.1 204 ");
     ASSERT_HAS(answer, "\r\nAllow: POST, OPTIONS\r\n");
     ASSERT_HAS(answer, "\r\nX-Request-Id: ");
+    ASSERT_HAS(ask(&f, "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n"),
+               "\r\nAllow: GET, HEAD, POST, OPTIONS\r\n");
     ASSERT_STARTS(ask(&f, "OPTIONS /nothing HTTP/1.1\r\nHost: a\r\n\r\n"),
                   "HTTP/1.1 404 ");
     fixture_end(&f, false);
 }
 END_TEST
 
+/* threat 7 */
 START_TEST(a_refusal_is_sent_instead_of_100_continue)
 {
     static const char *const flags[] = {"--body-limit", "2KiB", NULL};
@@ -250,6 +266,7 @@ static void send_chunks(int fd, int count)
     client_send(fd, "0\r\nContent-Length: 3\r\n\r\n");
 }
 
+/* threat 21 */
 START_TEST(a_chunked_body_may_be_as_long_as_any)
 {
     static const char *const flags[] = {"--body-limit", "100000", NULL};
@@ -275,6 +292,27 @@ START_TEST(a_chunked_body_may_be_as_long_as_any)
     send_chunks(fd, 201);
     ck_assert_str_eq(client_hear(fd), ""); /* cut */
     close(fd);
+    fixture_end(&f, false);
+}
+END_TEST
+
+/* The head was taken, and some of the body, before the rest shows what it is.
+ * threats 17, 18 */
+START_TEST(a_body_may_be_refused_in_its_middle)
+{
+    fixture_start(&f, no_flags);
+    int fd = client_open(&f);
+    client_send(fd, POST_HEAD "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n");
+    await(atomic_load(&f.site.in_flight) == 1);
+    nanosleep(&(struct timespec){0, 50000000}, NULL); /* read, in all likelihood */
+    client_send(fd, "+1\r\n");
+    const char *answer = client_hear(fd);
+    ASSERT_STARTS(answer, "HTTP/1.1 400 ");
+    ASSERT_HAS(answer, "the chunked coding is malformed");
+    ASSERT_HAS(answer, "\r\nConnection: close\r\n");
+    ck_assert(client_is_closed(fd));
+    close(fd);
+    ck_assert_uint_eq(atomic_load(&f.site.service->taken), 0);
     fixture_end(&f, false);
 }
 END_TEST
@@ -317,6 +355,7 @@ START_TEST(the_answer_has_the_form_that_is_accepted)
 }
 END_TEST
 
+/* threat 48 */
 START_TEST(an_id_that_is_not_clean_is_replaced)
 {
     fixture_start(&f, no_flags);
@@ -413,6 +452,7 @@ START_TEST(a_server_without_memory_is_not_begun)
 }
 END_TEST
 
+/* threat 95 */
 START_TEST(the_work_of_a_client_that_left_is_cancelled)
 {
     fixture_start(&f, no_flags);
@@ -518,6 +558,7 @@ START_TEST(what_goes_wrong_in_the_middle_of_an_answer_cuts_it)
 }
 END_TEST
 
+/* threat 96 */
 START_TEST(a_client_that_only_stopped_sending_is_answered)
 {
     fixture_start(&f, no_flags);
@@ -534,6 +575,7 @@ START_TEST(a_client_that_only_stopped_sending_is_answered)
 }
 END_TEST
 
+/* threats 14, 92 */
 START_TEST(who_sends_too_slowly_is_cut)
 {
     static const char *const flags[] = {"--header-timeout",
@@ -548,7 +590,7 @@ START_TEST(who_sends_too_slowly_is_cut)
         bool told;
     } cases[] = {
         {"", false},
-        {"GET /live", false},
+        {"GET /live", true},
         {"GET /livez HTTP/1.1\r\nHost: a\r\nX: ", true},
         {POST_HEAD "Content-Length: 7\r\n\r\n{\"a\"", true},
         {POST_HEAD "Transfer-Encoding: chunked\r\n\r\n3\r\nabc", true},
@@ -619,7 +661,7 @@ START_TEST(too_many_connections_are_told_so)
     }
     const char *answer = ask(&f, "GET /livez HTTP/1.1\r\nHost: a\r\n\r\n");
     ASSERT_STARTS(answer, "HTTP/1.1 503 ");
-    ASSERT_HAS(answer, "\r\nRetry-After: 1\r\n");
+    ASSERT_HAS(answer, "\r\nRetry-After: 7\r\n");
     ASSERT_HAS(answer, "\r\nX-Request-Id: ");
     ASSERT_HAS(answer, "problem:overloaded");
     ASSERT_HAS(answer, "(connection_limit)");
@@ -650,6 +692,8 @@ START_TEST(what_happened_is_counted_and_kept)
                "\nattentiond_requests_total{route=\"other\",code=\"404\"} 1\n");
     ASSERT_HAS(metrics, "\nattentiond_rejected_total{reason=\"not-found\"} 1\n");
     ASSERT_HAS(metrics, "\nattentiond_in_flight_requests 1\n");
+    ASSERT_HAS(metrics, "\nattentiond_request_memory_bytes 0\n");
+    ASSERT_HAS(metrics, "\nattentiond_request_memory_limit_bytes 268435456\n");
 
     client_send(fd, "GET /metrics/requests?limit=3 HTTP/1.1\r\nHost: a\r\n\r\n");
     const char *records = client_hear(fd);
@@ -667,12 +711,15 @@ START_TEST(what_happened_is_counted_and_kept)
 }
 END_TEST
 
+/* threat 115 */
 START_TEST(metrics_may_have_a_listener_of_their_own)
 {
     static const char *const flags[] = {"--metrics-bind", "127.0.0.1", "--metrics-port",
                                         "0", NULL};
     fixture_start(&f, flags);
     ASSERT_STARTS(ask(&f, "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n"), "HTTP/1.1 404 ");
+    ASSERT_STARTS(ask(&f, "GET /metrics/requests HTTP/1.1\r\nHost: a\r\n\r\n"),
+                  "HTTP/1.1 404 ");
     int fd = client_open_address(server_metrics_address(f.server));
     client_send(fd, "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n");
     ASSERT_STARTS(client_hear(fd), "HTTP/1.1 200 ");
@@ -724,7 +771,7 @@ END_TEST
 static void *drain_it(void *unused)
 {
     (void)unused;
-    drain(f.server, &f.site, f.wake[0]);
+    ck_assert(drain(f.server, &f.site, f.wake[0]));
     return NULL;
 }
 
@@ -736,6 +783,7 @@ static pthread_t start_drain(void)
     return thread;
 }
 
+/* threats 99, 100 */
 START_TEST(a_drain_answers_what_was_accepted)
 {
     fixture_start(&f, no_flags);
@@ -773,6 +821,7 @@ START_TEST(a_drain_answers_what_was_accepted)
 }
 END_TEST
 
+/* threat 99 */
 START_TEST(while_it_is_announced_a_drain_goes_on_serving)
 {
     static const char *const flags[] = {"--drain-delay", "400ms", NULL};
@@ -791,6 +840,7 @@ START_TEST(while_it_is_announced_a_drain_goes_on_serving)
 }
 END_TEST
 
+/* threat 100 */
 START_TEST(what_a_drain_cannot_finish_is_refused)
 {
     static const char *const flags[] = {"--drain-timeout", "200ms", NULL};
@@ -832,11 +882,82 @@ START_TEST(a_second_signal_ends_a_drain)
 }
 END_TEST
 
+static void send_signal(int number)
+{
+    const struct signalfd_siginfo info = {.ssi_signo = (uint32_t)number};
+    ck_assert_int_eq(write(f.wake[1], &info, sizeof info), sizeof info);
+}
+
+START_TEST(a_signal_to_reload_does_not_hurry_a_drain)
+{
+    static const char *const flags[] = {"--drain-timeout", "1min", NULL};
+    fixture_start(&f, flags);
+    atomic_store(&f.site.service->hold, true);
+    int fd = client_open(&f);
+    client_send(fd, JSON_7 "\r\n{\"a\":1}");
+    await(atomic_load(&f.site.in_flight) == 1);
+    pthread_t drainer = start_drain();
+    await(atomic_load(&f.site.draining));
+    send_signal(SIGHUP);
+    await(atomic_load(&f.site.closing));
+    send_signal(SIGHUP);
+    nanosleep(&(struct timespec){0, 30 * NS_PER_MS}, NULL);
+    ck_assert_uint_eq(atomic_load(&f.site.in_flight), 1);
+    send_signal(SIGTERM);
+    ASSERT_STARTS(client_hear(fd), "HTTP/1.1 503 ");
+    pthread_join(drainer, NULL);
+    close(fd);
+    fixture_end(&f, true);
+}
+END_TEST
+
+/* The worker hangs: its client is told, and all that remains is to leave. */
+START_TEST(a_drain_ends_though_a_worker_hangs)
+{
+    static const char *const flags[] = {"--drain-timeout", "20ms", NULL};
+    fixture_start(&f, flags);
+    atomic_store(&f.site.service->stuck, true);
+    int fd = client_open(&f);
+    client_send(fd, JSON_7 "\r\n{\"a\":1}");
+    await(atomic_load(&f.site.in_flight) == 1);
+    fixture_stop_accepting(&f);
+    ck_assert(!drain(f.server, &f.site, f.wake[0]));
+    const char *answer = client_hear(fd);
+    ASSERT_STARTS(answer, "HTTP/1.1 503 ");
+    ASSERT_HAS(answer, "problem:shutting-down");
+    ASSERT_HAS(answer, "\r\nConnection: close\r\n");
+    ck_assert(client_is_closed(fd));
+    close(fd);
+
+    atomic_store(&f.site.service->stuck, false);
+    await(attention_service_idle(f.site.service));
+    await(atomic_load(&f.site.in_flight) == 0);
+    fixture_end(&f, true);
+}
+END_TEST
+
+START_TEST(who_has_no_worker_left_is_not_ready)
+{
+    fixture_start(&f, no_flags);
+    atomic_store(&f.site.hung, true);
+    const char *answer = ask(&f, "GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n");
+    ASSERT_STARTS(answer, "HTTP/1.1 503 ");
+    ASSERT_HAS(answer, "every worker is stuck");
+    atomic_store(&f.site.hung, false);
+    atomic_store(&f.site.ready, false);
+    ASSERT_HAS(ask(&f, "GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n"), "problem:not-ready");
+    atomic_store(&f.site.ready, true);
+    ASSERT_STARTS(ask(&f, "GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n"), "HTTP/1.1 200 ");
+    fixture_end(&f, false);
+}
+END_TEST
+
 TEST_PROGRAM(
     "server", a_request_is_answered_by_the_pool, a_refusal_says_why, a_head_has_a_limit,
     requests_on_one_connection_are_answered_in_order, a_request_may_come_byte_by_byte,
     head_is_get_without_the_body, options_tells_what_is_allowed,
     a_refusal_is_sent_instead_of_100_continue, a_chunked_body_may_be_as_long_as_any,
+    a_body_may_be_refused_in_its_middle,
     a_refusal_is_not_lost_while_the_client_still_sends,
     the_answer_has_the_form_that_is_accepted, an_id_that_is_not_clean_is_replaced,
     a_full_pool_is_said_at_once, spent_memory_is_said_before_the_body,
@@ -850,4 +971,6 @@ TEST_PROGRAM(
     what_happened_is_counted_and_kept, metrics_may_have_a_listener_of_their_own,
     a_socket_file_works_and_is_removed, an_address_in_use_is_an_error,
     a_drain_answers_what_was_accepted, while_it_is_announced_a_drain_goes_on_serving,
-    what_a_drain_cannot_finish_is_refused, a_second_signal_ends_a_drain)
+    what_a_drain_cannot_finish_is_refused, a_second_signal_ends_a_drain,
+    a_signal_to_reload_does_not_hurry_a_drain, a_drain_ends_though_a_worker_hangs,
+    who_has_no_worker_left_is_not_ready)

@@ -8,13 +8,17 @@ set -u
 
 unset WERROR # a mistake may leave something unused
 list=tests/mutation/mistakes.txt
-programs="conformance/test_vectors property/test_invariants property/test_operator
+programs="http/test_guard conformance/test_vectors property/test_invariants property/test_operator
     property/test_operator_json core/test_attention core/test_attention_blocks core/test_ranking core/test_projection core/test_multi_head
     core/test_key_patterns core/test_linear_attention core/test_multi_head_method
+    codec/test_json_reader codec/test_json_option codec/test_whole_json core/test_attention_options
+    service/test_attention_cost service/test_scheduler base/test_arena
     codec/test_tensor_json codec/test_tensor_rows codec/test_attention_request
     codec/test_attention_response codec/test_number_write codec/test_number_read
     codec/test_number_kernels codec/test_number_list
-    conformance/test_onnx"
+    conformance/test_onnx codec/test_key_list service/test_keys http/test_auth http/test_cors
+    core/test_blas service/test_self_test service/test_syscall_filter service/test_precautions
+    service/test_scheduler http/test_server"
 export ATTENTIOND_PROPERTY_CASES="${ATTENTIOND_PROPERTY_CASES:-1500}"
 ATTENTIOND_SHARED=$(cd "${ATTENTIOND_SHARED:-../shared}" 2>/dev/null && pwd) &&
     export ATTENTIOND_SHARED
@@ -61,9 +65,24 @@ restore() {
     done
 }
 
+# The programs, likely witnesses of a mistake in file $1 first: the module's own tests, then
+# those of its folder.
+order_programs() {
+    # shellcheck disable=SC2086 # one word a program
+    printf '%s\n' $programs | awk -v file="$1" '
+        BEGIN { sub(/^src\//, "", file); sub(/\.[ch]$/, "", file); split(file, part, "/") }
+        {
+            name = $0
+            sub(/\/test_/, "/", name)
+            rank = name == file ? 1 : index($0, part[1] "/") == 1 ? 2 : 3
+            if ($0 ~ /^(conformance|property)/) rank = part[1] == "core" ? 2 : 4
+            print rank, NR, $0
+        }' | sort -k1,1n -k2,2n | cut -d" " -f3
+}
+
 # Builds and runs one program after another; prints the one that failed.
 find_witness() {
-    for program in $programs; do
+    for program in $(order_programs "$1"); do
         timeout 120 make -s "build/release/tests/$program" >log 2>&1 || {
             echo "does not compile"
             return
@@ -77,8 +96,9 @@ find_witness() {
 
 # Every $2-th mistake from $1 on, in a copy of the tree of its own.
 run_share() {
-    mkdir "$work/$1"
-    cp -a Makefile include src tests openapi config build "$work/$1"
+    mkdir -p "$work/$1/build"
+    cp -a Makefile include src tests openapi config "$work/$1"
+    cp -a build/attentiond build/release "$work/$1/build"
     cd "$work/$1" || exit 1
     number=$1
     while make_mistake "$number" >mistake && [ -s mistake ]; do
@@ -94,7 +114,7 @@ run_share() {
             touch stamp
             sleep 0.01
             tail -n +2 mistake >"$file"
-            witness=$(find_witness)
+            witness=$(find_witness "$file")
             case $witness in
             "") echo "survived|$name|$file" ;;
             "does not compile") echo "stale|$name|$witness" ;;

@@ -1,4 +1,4 @@
-#include "service/attention_service.h"
+#include "service/attention_call.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -902,6 +902,50 @@ START_TEST(what_was_computed_is_counted)
 }
 END_TEST
 
+START_TEST(the_log_can_name_a_call_at_any_stage)
+{
+    struct attention_service_options o = defaults(1);
+    struct attention_service *s = service(&o);
+    struct visit v;
+    visit_init(&v, "{\"sequences\": [[1]], \"id\": \"mine\"}");
+    visit_submit(s, &v);
+    visit_wait(&v);
+    struct job_label label = v.call.job.label(&v.call.job);
+    ck_assert_str_eq(label.id, "mine");
+    ck_assert_str_eq(label.stage, "write");
+    v.call.state->phase = CALL_COMPUTING;
+    ck_assert_str_eq(v.call.job.label(&v.call.job).stage, "compute");
+    v.call.state->phase = CALL_PARSING;
+    label = v.call.job.label(&v.call.job);
+    ck_assert_str_eq(label.id, "generated");
+    ck_assert_str_eq(label.stage, "parse");
+    visit_free(&v);
+    end(s);
+}
+END_TEST
+
+START_TEST(what_a_worker_hangs_in_is_not_freed)
+{
+    struct attention_service_options o = defaults(1);
+    struct visit holder;
+    sem_t hold;
+    o.patience_ns = NS_PER_MS;
+    o.task_timeout_ns = NS_PER_MS;
+    struct attention_service *s = held_service(&o, &holder, &hold);
+    ck_assert(!attention_service_idle(s));
+    attention_service_close(s);
+    ck_assert(!attention_service_drain(s, clock_now_ns()));
+    ck_assert(!attention_service_idle(s));
+    attention_service_delete(s);
+    ck_assert_uint_eq(attention_service_stuck(s), 0); /* it is in no task, but there */
+
+    release(&holder, &hold);
+    (void)attention_service_drain(s, clock_now_ns() + 60 * NS_PER_S);
+    ck_assert(attention_service_idle(s));
+    attention_service_delete(s);
+}
+END_TEST
+
 START_TEST(a_service_without_its_threads_does_not_start)
 {
 #if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
@@ -918,24 +962,23 @@ START_TEST(a_service_without_its_threads_does_not_start)
 }
 END_TEST
 
-TEST_PROGRAM("attention_service", the_worked_example_is_answered,
-             a_picture_is_drawn_on_request,
-             an_answer_over_its_limit_is_refused_in_either_form,
-             an_answer_is_the_same_with_1_2_and_7_workers_alone_and_in_a_crowd,
-             a_wrong_request_is_refused_and_the_next_one_answered,
-             of_many_tasks_that_fail_the_first_is_told_of,
-             the_id_is_the_headers_else_the_bodys_else_the_generated_one,
-             a_deadline_says_which_limit_it_was, a_client_that_left_is_not_computed_for,
-             a_full_queue_gives_the_call_back_at_once,
-             what_a_drain_cannot_finish_is_told_so,
-             a_drain_in_the_middle_gives_every_accepted_call_back_once,
-             every_small_budget_is_refused_or_enough,
-             what_is_small_is_answered_on_the_callers_thread_with_the_same_bytes,
-             sixteen_tokens_are_answered_on_the_callers_thread_and_long_bodies_are_not,
-             a_short_body_with_much_to_do_goes_to_the_pool_with_its_plan,
-             a_large_answer_comes_in_windows_with_the_same_bytes_for_any_workers,
-             the_room_for_an_answer_does_not_grow_with_it,
-             a_piece_longer_than_a_window_is_one,
-             a_client_that_leaves_between_windows_is_not_written_for,
-             an_answer_that_has_begun_is_late_no_more_but_ends_with_the_service,
-             what_was_computed_is_counted, a_service_without_its_threads_does_not_start)
+TEST_PROGRAM(
+    "attention_service", the_worked_example_is_answered, a_picture_is_drawn_on_request,
+    an_answer_over_its_limit_is_refused_in_either_form,
+    an_answer_is_the_same_with_1_2_and_7_workers_alone_and_in_a_crowd,
+    a_wrong_request_is_refused_and_the_next_one_answered,
+    of_many_tasks_that_fail_the_first_is_told_of,
+    the_id_is_the_headers_else_the_bodys_else_the_generated_one,
+    a_deadline_says_which_limit_it_was, a_client_that_left_is_not_computed_for,
+    a_full_queue_gives_the_call_back_at_once, what_a_drain_cannot_finish_is_told_so,
+    a_drain_in_the_middle_gives_every_accepted_call_back_once,
+    every_small_budget_is_refused_or_enough,
+    what_is_small_is_answered_on_the_callers_thread_with_the_same_bytes,
+    sixteen_tokens_are_answered_on_the_callers_thread_and_long_bodies_are_not,
+    a_short_body_with_much_to_do_goes_to_the_pool_with_its_plan,
+    a_large_answer_comes_in_windows_with_the_same_bytes_for_any_workers,
+    the_room_for_an_answer_does_not_grow_with_it, a_piece_longer_than_a_window_is_one,
+    a_client_that_leaves_between_windows_is_not_written_for,
+    an_answer_that_has_begun_is_late_no_more_but_ends_with_the_service,
+    what_was_computed_is_counted, the_log_can_name_a_call_at_any_stage,
+    what_a_worker_hangs_in_is_not_freed, a_service_without_its_threads_does_not_start)

@@ -71,7 +71,7 @@ START_TEST(a_json_line_is_an_object)
 }
 END_TEST
 
-/* THREATS 113. */
+/* threat 113 */
 START_TEST(no_value_can_break_a_line_or_a_terminal)
 {
     static const struct {
@@ -116,6 +116,7 @@ START_TEST(no_value_can_break_a_line_or_a_terminal)
 }
 END_TEST
 
+/* threat 113 */
 START_TEST(any_bytes_make_one_line_of_json)
 {
     struct test_random random = {4};
@@ -156,6 +157,7 @@ START_TEST(a_pair_without_text_is_left_out)
 }
 END_TEST
 
+/* threat 113 */
 START_TEST(text_is_cut_at_256_bytes)
 {
     char value[1000] = {0};

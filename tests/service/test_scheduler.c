@@ -7,8 +7,10 @@
 #include <stdio.h>
 #include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "service/clock.h"
+#include "service/log.h"
 #include "support/test.h"
 
 enum { STAGES = 3, LONGEST_LOG = 4096 };
@@ -95,12 +97,15 @@ static void trial_init(struct trial *t, size_t tasks)
     t->job.error = &t->refusal;
 }
 
+static int64_t patience_ns = 60 * NS_PER_S;
+
 static struct scheduler *pool(size_t workers, size_t queue_depth)
 {
     const struct scheduler_options options = {.workers = workers,
                                               .queue_depth = queue_depth,
                                               .queue_wait_ns = 60 * NS_PER_S,
-                                              .scratch_limit = 1 << 20};
+                                              .scratch_limit = 1 << 20,
+                                              .patience_ns = patience_ns};
     struct error e = {0};
     struct scheduler *s = scheduler_new(&options, &e);
     ck_assert_msg(s != NULL, "%s", e.message);
@@ -990,6 +995,41 @@ START_TEST(work_that_is_found_out_later_is_bounded_as_well)
 }
 END_TEST
 
+static void submit_other(struct trial *t, size_t task, void *scratch)
+{
+    (void)task, (void)scratch;
+    if (t->stage == 1 && t->other)
+        submit(t->scheduler, t->other);
+}
+
+/* Each lets the next one in and is then found to be long; the last one stays short. Of
+ * two that may wait and four that may run one more is refused. */
+START_TEST(short_jobs_that_are_found_to_be_long_are_bounded_in_number)
+{
+    enum { JOBS = 8, MOST = RUNNING_PER_WORKER + 2 };
+    struct trial t[JOBS];
+    struct scheduler *s = pool(1, 2);
+    for (size_t i = 0; i < JOBS; i++) {
+        bool last = i + 1 == JOBS;
+        trial_init(&t[i], 1);
+        t[i].tasks[1] = 20;
+        t[i].act = submit_other;
+        t[i].other = last ? NULL : &t[i + 1];
+        t[i].later_cost = last ? SHORT_JOB_COST : SHORT_JOB_COST + 1;
+    }
+    submit(s, &t[0]);
+    settle(s);
+    for (size_t i = 0; i < JOBS; i++) {
+        ck_assert_int_eq(t[i].why, i == MOST ? ERROR_OVERLOADED : ERROR_NONE);
+        ck_assert_uint_eq(t[i].ran, i == MOST ? 1 : 21);
+    }
+    ck_assert_str_eq(t[MOST].refusal.message,
+                     "6 long requests are under way, at most 2 may wait behind those "
+                     "that are computed (queue_depth)");
+    scheduler_delete(s);
+}
+END_TEST
+
 /* Jobs that end early in every way there is, before and after their work was known. */
 START_TEST(whatever_happens_no_work_is_left_in_the_sum)
 {
@@ -1049,6 +1089,119 @@ START_TEST(threads_that_cannot_be_had_are_an_error)
 }
 END_TEST
 
+static struct job_label label_of(const struct job *job)
+{
+    (void)job;
+    return (struct job_label){.id = "the one", .stage = "compute"};
+}
+
+START_TEST(a_worker_in_one_task_for_long_is_told_of_once)
+{
+    struct trial holder, other;
+    sem_t hold;
+    int ends[2];
+    char text[4096];
+    struct scheduler *s = held_pool(&holder, &hold, 4);
+    holder.job.label = label_of;
+    ck_assert_int_eq(pipe(ends), 0);
+    log_configure(ends[1], LOG_TEXT, LOG_INFO);
+    ck_assert_uint_eq(scheduler_stuck(s, 60 * NS_PER_S), 0);
+    nanosleep(&(struct timespec){0, 2 * NS_PER_MS}, NULL);
+    ck_assert_uint_eq(scheduler_stuck(s, NS_PER_MS), 1);
+    ck_assert_uint_eq(scheduler_stuck(s, NS_PER_MS), 1);
+    log_configure(STDERR_FILENO, LOG_TEXT, LOG_INFO);
+    close(ends[1]);
+    ssize_t length = read(ends[0], text, sizeof text - 1);
+    close(ends[0]);
+    ck_assert_int_gt(length, 0);
+    text[length] = '\0';
+    const char *line = strstr(text, " level=error event=worker_stuck worker=1 "
+                                    "id=\"the one\" stage=compute ms=");
+    ck_assert_msg(line != NULL, "%s", text);
+    ck_assert_ptr_eq(strchr(line, '\n'), text + length - 1);
+
+    sem_post(&hold);
+    settle(s);
+    ck_assert_uint_eq(scheduler_stuck(s, 0), 0);
+    trial_init(&other, 1);
+    submit(s, &other);
+    settle(s);
+    scheduler_delete(s);
+}
+END_TEST
+
+static struct job_label label_slowly(const struct job *job)
+{
+    const struct trial *t = (const struct trial *)job;
+    sem_post(t->hold);
+    nanosleep(&(struct timespec){0, 20 * NS_PER_MS}, NULL);
+    ck_assert_int_eq(t->finished, 0);
+    return label_of(job);
+}
+
+START_TEST(a_job_stays_while_it_is_told_of)
+{
+    struct trial holder;
+    sem_t hold;
+    struct scheduler *s = held_pool(&holder, &hold, 4);
+    holder.job.label = label_slowly;
+    nanosleep(&(struct timespec){0, 2 * NS_PER_MS}, NULL);
+    ck_assert_uint_eq(scheduler_stuck(s, NS_PER_MS), 1);
+    settle(s);
+    ck_assert_int_eq(holder.finished, 1);
+    scheduler_delete(s);
+}
+END_TEST
+
+/* Its task would have to be read while it is told of. */
+START_TEST(a_task_may_end_while_it_is_looked_at)
+{
+    struct scheduler *s = pool(2, 4096);
+    log_configure(STDERR_FILENO, LOG_TEXT, LOG_ERROR + 1);
+    static struct trial trials[2000];
+    for (size_t i = 0; i < 2000; i++) {
+        trial_init(&trials[i], 3);
+        trials[i].job.label = label_of;
+        submit(s, &trials[i]);
+        (void)scheduler_stuck(s, 0);
+    }
+    settle(s);
+    log_configure(STDERR_FILENO, LOG_TEXT, LOG_INFO);
+    for (size_t i = 0; i < 2000; i++)
+        ck_assert_uint_eq(trials[i].ran, 3);
+    scheduler_delete(s);
+}
+END_TEST
+
+START_TEST(what_waits_is_given_back_though_every_worker_hangs)
+{
+    enum { COUNT = 5 };
+    struct trial holder, waiting[COUNT];
+    sem_t hold;
+    patience_ns = 5 * NS_PER_MS;
+    struct scheduler *s = held_pool(&holder, &hold, COUNT);
+    for (size_t i = 0; i < COUNT; i++) {
+        trial_init(&waiting[i], 1 + i);
+        submit(s, &waiting[i]);
+    }
+    scheduler_close(s);
+    ck_assert(!scheduler_drain(s, clock_now_ns()));
+    ck_assert(!scheduler_idle(s));
+    for (size_t i = 0; i < COUNT; i++) {
+        ck_assert_int_eq(waiting[i].finished, 1);
+        ck_assert_int_eq(waiting[i].why, ERROR_SHUTTING_DOWN);
+        ck_assert_uint_eq(waiting[i].ran, 0);
+    }
+    ck_assert_int_eq(holder.finished, 0);
+
+    sem_post(&hold);
+    settle(s);
+    ck_assert(scheduler_idle(s));
+    ck_assert_int_eq(holder.finished, 1);
+    scheduler_delete(s);
+}
+END_TEST
+
 TEST_PROGRAM(
     "scheduler", every_task_of_every_stage_runs_once_and_is_seen_by_the_next_stage,
     a_full_queue_refuses_at_once, a_long_predicted_wait_refuses,
@@ -1069,5 +1222,9 @@ TEST_PROGRAM(
     many_threads_may_submit, the_pool_shows_in_the_metrics,
     work_up_to_its_bound_is_let_in_and_no_more,
     work_that_is_found_out_later_is_bounded_as_well,
+    short_jobs_that_are_found_to_be_long_are_bounded_in_number,
     whatever_happens_no_work_is_left_in_the_sum,
-    threads_that_cannot_be_had_are_an_error)
+    threads_that_cannot_be_had_are_an_error,
+    a_worker_in_one_task_for_long_is_told_of_once, a_job_stays_while_it_is_told_of,
+    a_task_may_end_while_it_is_looked_at,
+    what_waits_is_given_back_though_every_worker_hangs)

@@ -1,7 +1,11 @@
 #include "service/self_test.h"
 
+#include <cblas.h>
+#include <semaphore.h>
+
 #include "core/blas.h"
 #include "service/clock.h"
+#include "support/scarce.h"
 #include "support/test.h"
 
 START_TEST(both_kernels_compute_the_worked_example)
@@ -60,11 +64,179 @@ START_TEST(every_worker_takes_part)
         struct error e = {0};
         struct scheduler *s = scheduler_new(&options, &e);
         ck_assert_ptr_nonnull(s);
-        ck_assert_msg(self_test_run(s, counts[i], &e), "%s", e.message);
+        ck_assert_msg(self_test_run(s, counts[i], clock_now_ns() + 60 * NS_PER_S, &e),
+                      "%s", e.message);
         scheduler_delete(s);
     }
 }
 END_TEST
 
+/* In the place of the library's own. */
+static int parallel = 1;
+static float error_of_product;
+
+int openblas_get_parallel(void)
+{
+    return parallel;
+}
+
+void cblas_sgemm(const enum CBLAS_ORDER order, const enum CBLAS_TRANSPOSE ta,
+                 const enum CBLAS_TRANSPOSE tb, const blasint m, const blasint n,
+                 const blasint depth, const float alpha, const float *a,
+                 const blasint lda, const float *b, const blasint ldb, const float beta,
+                 float *c, const blasint ldc)
+{
+    (void)order, (void)ta, (void)tb, (void)alpha, (void)beta;
+    for (blasint i = 0; i < m; i++)
+        for (blasint j = 0; j < n; j++) {
+            c[i * ldc + j] = 0;
+            for (blasint k = 0; k < depth; k++)
+                c[i * ldc + j] += a[i * lda + k] * b[k * ldb + j];
+        }
+    c[m * ldc - 1] += error_of_product;
+}
+
+/* The refusal of a whole self test by `workers` threads. */
+static struct error refusal(size_t workers)
+{
+    const struct scheduler_options options = {
+        .workers = 2, .queue_depth = 1, .queue_wait_ns = NS_PER_S, .scratch_limit = 1};
+    struct error e = {0};
+    struct scheduler *s = scheduler_new(&options, &e);
+    ck_assert_ptr_nonnull(s);
+    ck_assert(!self_test_run(s, workers, clock_now_ns() + NS_PER_S / 5, &e));
+    scheduler_delete(s);
+    return e;
+}
+
+START_TEST(a_library_that_is_not_fit_is_refused)
+{
+    parallel = 0;
+    ck_assert_ptr_nonnull(strstr(refusal(2).message, "serial build"));
+    parallel = 1;
+
+    setenv("OPENBLAS_CORETYPE", "Nonsense", 1);
+    ck_assert_ptr_nonnull(
+        strstr(refusal(2).message, "OPENBLAS_CORETYPE asks for Nonsense"));
+    unsetenv("OPENBLAS_CORETYPE");
+
+    error_of_product = 1;
+    struct error e = refusal(2);
+    ck_assert_int_eq(e.code, ERROR_INTERNAL);
+    ck_assert_str_eq(e.message, "this machine computes wrongly: a product of whole "
+                                "numbers by OpenBLAS is not right");
+    error_of_product = 0;
+}
+END_TEST
+
+START_TEST(without_memory_nothing_is_tested)
+{
+    const struct scheduler_options options = {
+        .workers = 1, .queue_depth = 1, .queue_wait_ns = NS_PER_S, .scratch_limit = 1};
+    struct error e = {0};
+    struct scheduler *s = scheduler_new(&options, &e);
+    ck_assert_ptr_nonnull(s);
+    if (scarce_memory_begin()) {
+        bool right = self_test_run(s, 1, clock_now_ns() + NS_PER_S, &e);
+        scarce_memory_end();
+        ck_assert(!right);
+        ck_assert_int_eq(e.code, ERROR_OUT_OF_MEMORY);
+    }
+    scheduler_delete(s);
+}
+END_TEST
+
+START_TEST(every_worker_must_come)
+{
+    struct error e = refusal(3);
+    ck_assert_int_eq(e.code, ERROR_INTERNAL);
+    ck_assert_ptr_nonnull(strstr(e.message, "of 3 workers have started"));
+}
+END_TEST
+
+static const struct vector_kernels *best;
+
+static void multiply_badly(const struct tile_product *p)
+{
+    best->multiply(p);
+    p->c[5 * p->c_stride + p->width - 1] += 0.5f;
+}
+
+START_TEST(every_set_of_vector_kernels_is_tried)
+{
+    struct error e = {0};
+    const struct vector_kernels *set;
+    for (size_t n = 0; (set = vector_kernels_choice(n)); n++)
+        ck_assert_msg(self_test_vectors(set, &e), "%s", e.message);
+
+    best = vector_kernels_choice(0);
+    struct vector_kernels bad = *best;
+    bad.name = "bad";
+    bad.multiply = multiply_badly;
+    ck_assert(!self_test_vectors(&bad, &e));
+    ck_assert_int_eq(e.code, ERROR_INTERNAL);
+    ck_assert_ptr_nonnull(strstr(e.message, "by the bad kernels"));
+}
+END_TEST
+
+/* One worker, which another job keeps. */
+struct holder {
+    struct job job;
+    sem_t held, go;
+    bool begun;
+};
+
+static void hold(struct job *job, size_t task, void *scratch)
+{
+    (void)task, (void)scratch;
+    struct holder *h = (struct holder *)job;
+    sem_post(&h->held);
+    sem_wait(&h->go);
+}
+
+static bool hold_once(struct job *job)
+{
+    struct holder *h = (struct holder *)job;
+    job->run = hold;
+    job->tasks = 1;
+    bool first = !h->begun;
+    h->begun = true;
+    return first;
+}
+
+static void forget(struct job *job)
+{
+    (void)job;
+}
+
+START_TEST(a_worker_that_hangs_is_not_waited_for)
+{
+    const struct scheduler_options options = {.workers = 1,
+                                              .queue_depth = 2,
+                                              .queue_wait_ns = NS_PER_S,
+                                              .scratch_limit = 1,
+                                              .patience_ns = NS_PER_MS};
+    struct error e = {0};
+    struct scheduler *s = scheduler_new(&options, &e);
+    ck_assert_ptr_nonnull(s);
+    struct holder h = {
+        .job = {.next = hold_once, .finished = forget, .deadline_ns = INT64_MAX}};
+    sem_init(&h.held, 0, 0);
+    sem_init(&h.go, 0, 0);
+    ck_assert(scheduler_submit(s, &h.job, &e));
+    sem_wait(&h.held);
+    ck_assert(!self_test_run(s, 1, clock_now_ns() + NS_PER_MS, &e));
+    ck_assert_int_eq(e.code, ERROR_DEADLINE);
+    ck_assert_str_eq(e.message, "a worker hangs in the self test");
+    sem_post(&h.go);
+    scheduler_drain(s, clock_now_ns() + 60 * NS_PER_S);
+    ck_assert(scheduler_idle(s));
+    scheduler_delete(s);
+}
+END_TEST
+
 TEST_PROGRAM("self_test", both_kernels_compute_the_worked_example,
-             a_kernel_that_computes_wrongly_is_found_out, every_worker_takes_part)
+             a_kernel_that_computes_wrongly_is_found_out,
+             a_library_that_is_not_fit_is_refused, without_memory_nothing_is_tested,
+             every_worker_must_come, every_set_of_vector_kernels_is_tried,
+             every_worker_takes_part, a_worker_that_hangs_is_not_waited_for)

@@ -9,9 +9,9 @@ export const binary = process.env.ATTENTIOND ?? `${root}build/attentiond`;
 export const shared = process.env.ATTENTIOND_SHARED ?? `${root}../shared`;
 assert.ok(existsSync(binary), `no service at ${binary}: build it, or name it in ATTENTIOND`);
 
-// Timings and sizes mean nothing under a sanitizer.
+// Timings and sizes mean nothing under a sanitizer, or where lines are counted.
 const image = readFileSync(binary);
-export const sanitized = image.includes('__asan_init') || image.includes('__tsan_init');
+export const sanitized = image.includes('__asan_init') || image.includes('__tsan_init') || image.includes('__gcov_');
 
 // The environment of the test, without what would be a setting of the service.
 export function cleanEnvironment(extra = {}) {
@@ -20,6 +20,9 @@ export function cleanEnvironment(extra = {}) {
   );
   return { ...Object.fromEntries(kept), ...extra };
 }
+
+// What the tests look up in /proc is root's otherwise.
+const visible = process.getuid() === 0 ? [] : ['--core-dumps', 'on'];
 
 const deadlineMs = sanitized ? 30000 : 10000;
 const running = new Set();
@@ -39,7 +42,7 @@ export async function until(what, condition, ms = deadlineMs) {
 // says that it is ready.
 export async function start(flags = [], environment = {}) {
   const startedAt = process.hrtime.bigint();
-  const child = spawn(binary, ['--port', '0', ...flags], {
+  const child = spawn(binary, ['--port', '0', ...visible, ...flags], {
     env: cleanEnvironment(environment),
     stdio: ['ignore', 'ignore', 'pipe'],
   });
@@ -66,9 +69,10 @@ export async function start(flags = [], environment = {}) {
     child.stderr.on('data', (text) => {
       service.log += text;
       // event=ready ... address=127.0.0.1:40123 ..., as text or JSON
-      const port = /\bready\b.*?\baddress"?[=:]\s*"?[^\s"]*:(\d+).*\n/.exec(service.log)?.[1];
-      if (!port || service.port) return;
-      service.port = Number(port);
+      const address = /\bready\b.*?\baddress"?[=:]\s*"?([^\s"]+).*\n/.exec(service.log)?.[1];
+      if (!address || service.address) return;
+      service.address = address;
+      service.port = Number(/:(\d+)$/.exec(address)?.[1]); // NaN: a socket file
       service.startMs = Number(process.hrtime.bigint() - startedAt) / 1e6;
       resolve();
     });
@@ -79,7 +83,10 @@ export async function start(flags = [], environment = {}) {
   });
   child.unref();
   child.stderr.unref();
-  service.url = `http://127.0.0.1:${service.port}`;
+  // One certificate, which is its own authority: client.js trusts it.
+  const named = flags.indexOf('--tls-certificate');
+  if (named >= 0) service.certificate = flags[named + 1];
+  service.url = `${named >= 0 ? 'https' : 'http'}://127.0.0.1:${service.port}`;
   service.signal = (name) => child.kill(name);
   service.stop = () => stop(service);
   return service;
