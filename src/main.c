@@ -87,7 +87,7 @@ static void fit_descriptor_limit(struct settings *settings)
 /* The number of a process is that of its first thread. */
 static void pass_on(int number)
 {
-    tgkill(getpid(), getpid(), number);
+    tgkill(getpid(), getpid(), number); // NOLINT(bugprone-signal-handler): a bare call
 }
 
 /* Signals are read from a descriptor by this thread; blocked before the first other

@@ -15,6 +15,7 @@
 #ifndef HTTP_GUARD_H
 #define HTTP_GUARD_H
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -68,6 +69,7 @@ struct guard {
     uint8_t waiting, waited;     /* of `rest`: its bytes, those that are out */
     char name[GUARD_NAME_BYTES]; /* in lower case, of this field, as far as it fits */
     char rest[2 * GUARD_MORE];   /* what there was no room for */
+    _Atomic bool unfinished;     /* a message has begun; written by guarded_read() */
 };
 
 void guard_init(struct guard *g, size_t head_limit);
@@ -94,6 +96,12 @@ static inline bool guard_is_shut(const struct guard *g)
 
 /* Has the whole head of message `n` come by here? */
 bool guard_has_seen(const struct guard *g, uint64_t n);
+
+/* Has a message begun whose end was not read yet? Any thread. */
+bool guard_is_within(const struct guard *g);
+
+/* For guarded_read(): what guard_is_within() says from now on. */
+void guard_tell(struct guard *g);
 
 /* Was message number `n` of the connection, from 0, refused? Then `status` is that of
  * the answer, or 0 for the one that belongs to the error's code, and `e` is set. The

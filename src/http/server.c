@@ -81,7 +81,7 @@ static bool start_daemon(struct door *door, const struct settings *s, unsigned t
                                                    (intptr_t)threads, NULL};
     options[count] = (struct MHD_OptionItem){MHD_OPTION_END, 0, NULL};
     /* Divided among the threads; server_accept() keeps the real limit. */
-    unsigned limit = (unsigned)(s->connection_limit + 2 * RESERVED) * threads;
+    unsigned limit = (unsigned)(s->connection_limit + (size_t)2 * RESERVED) * threads;
 
     door->daemon = MHD_start_daemon(
         MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_NO_LISTEN_SOCKET |

@@ -1,3 +1,6 @@
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include "http/guard_check.h"
 #include "http/guard_state.h"
 #include "support/test.h"
@@ -406,6 +409,38 @@ START_TEST(a_descriptor_has_a_guard_or_none)
 }
 END_TEST
 
+START_TEST(what_is_received_goes_through_the_guard)
+{
+    int ends[2];
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
+    struct guard g;
+    guard_init(&g, LIMIT);
+    ck_assert(guarded_read_begin(ends[0], &g));
+
+    char seen[64];
+    ck_assert_int_eq(send(ends[1], CHUNK, sizeof CHUNK - 1, 0), sizeof CHUNK - 1);
+    ck_assert_int_eq(recv(ends[0], seen, 9, MSG_PEEK), 9);
+    ck_assert_uint_eq(g.state, GUARD_START);
+    ck_assert_int_eq(recv(ends[0], seen, 9, 0), 9);
+    ck_assert_uint_eq(g.state, GUARD_IN_TARGET);
+    while (recv(ends[0], seen, sizeof seen, 0) > 0) {
+    }
+    ck_assert_int_eq(errno, EAGAIN);
+
+    ck_assert_int_eq(send(ends[1], "1", 1, 0), 1); /* held */
+    errno = 0;
+    ck_assert_int_eq(recv(ends[0], seen, sizeof seen, 0), -1);
+    ck_assert_int_eq(errno, EAGAIN);
+    ck_assert_uint_eq(g.left, 1);
+
+    guarded_read_end(ends[0]);
+    ck_assert_int_eq(send(ends[1], "\n", 1, 0), 1);
+    ck_assert_int_eq(recv(ends[0], seen, sizeof seen, 0), 1);
+    close(ends[0]);
+    close(ends[1]);
+}
+END_TEST
+
 /* Like what is sent, with something changed. */
 static size_t mutate(struct test_random *r, char *text, size_t length)
 {
@@ -455,4 +490,5 @@ TEST_PROGRAM("guard", what_is_sound_passes_wherever_it_is_cut,
              what_is_unsound_is_refused_wherever_it_is_cut, limits_are_exact,
              a_thousand_messages_are_counted, a_refusal_is_of_one_message_and_says_why,
              nothing_is_read_behind_a_refusal, a_descriptor_has_a_guard_or_none,
+             what_is_received_goes_through_the_guard,
              what_is_changed_at_random_is_judged_as_the_reference_does)

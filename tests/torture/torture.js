@@ -49,7 +49,7 @@ function countFaults(fault, state) {
 
 const nameOf = (value, table) => Object.keys(table).find((name) => table[name] === value) ?? 'any';
 
-const tail = (log) => log.split('\n').filter((line) => !/request id=/.test(line)).slice(-12).join('\n');
+const tail = (log) => log.split('\n').filter((line) => !/request id=/.test(line)).slice(-20).join('\n');
 
 function failed(scenario, fault, state, why) {
   const which = fault ? `call ${fault.at} ${nameOf(fault.mode, MODE)}, kind ${nameOf(fault.kinds, KIND)}, variant ${fault.variant ?? 0}` : 'no fault';
