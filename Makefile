@@ -151,6 +151,7 @@ lint: layers ## static analysis of sources, scripts and configuration
 	promtool check config docker/prometheus.yml
 	promtool test rules tests/container/rules_test.yml
 	haproxy -c -q -f docker/haproxy.cfg 2>/dev/null
+	@tests/container/test_unit.sh
 
 coverage: ## run the unit tests and print which lines they reach
 	@$(MAKE) --no-print-directory unit MODE=coverage
