@@ -4,9 +4,9 @@ VERSION := 0.1.0
 PREFIX  ?= /usr/local
 Q       := $(if $(V),,@)# V=1 shows the commands
 
-MODE  ?= release#  release | debug | clang | asan | tsan | fuzz | coverage | aarch64: each has its own build folder
+MODE  ?= release#  release | debug | clang | clang-debug | analyze | asan | tsan | fuzz | coverage | aarch64: each has its own build folder
 BUILD := build/$(MODE)
-PKGS  := libmicrohttpd jansson openblas libseccomp
+PKGS  := libmicrohttpd gnutls jansson openblas libseccomp
 
 PACKAGES := tests/support/packages.sh
 
@@ -26,6 +26,8 @@ FLAGS_release  := -O2 $(if $(filter x86_64,$(shell uname -m)),$(HARDEN),$(filter
 FLAGS_clang    := $(FLAGS_release) -Wno-missing-field-initializers# which takes .a = {b} for an oversight
 FLAGS_aarch64  := -O2
 FLAGS_debug    := -O0
+FLAGS_analyze  := -O1 -fanalyzer -Wno-analyzer-shift-count-overflow# which misjudges shifts of vectors
+FLAGS_clang-debug := -O0 -Wno-missing-field-initializers
 FLAGS_asan     := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 FLAGS_tsan     := -O1 -fno-omit-frame-pointer -fsanitize=thread
 FLAGS_fuzz     := -O1 -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
@@ -39,15 +41,17 @@ MODULES  := $(wildcard $(if $(filter aarch64,$(MODE)),src/base/*.c src/core/*.c,
 HEADERS  := $(wildcard include/*/*.h)
 TESTS    := $(wildcard tests/base/test_*.c tests/core/test_*.c tests/codec/test_*.c \
               tests/service/test_*.c tests/http/test_*.c tests/conformance/test_*.c \
-              tests/property/test_*.c)
+              tests/property/test_*.c tests/faults/test_*.c)
 OBJECTS  := $(MODULES:%.c=$(BUILD)/%.o)
 HELPERS  := $(filter-out $(TESTS),$(wildcard tests/support/*.c tests/property/*.c))
 SUPPORT  := $(HELPERS:%.c=$(BUILD)/%.o)
 PROGRAMS := $(TESTS:%.c=$(BUILD)/%)
 FUZZERS  := $(patsubst %.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+REPLAYS  := $(patsubst tests/fuzz/fuzz_%.c,$(BUILD)/tests/fuzz/replay_%,$(wildcard tests/fuzz/fuzz_*.c))
 
-.PHONY: all config demo test run install unit api drains hardening identity openapi asan tsan layers format lint coverage \
-        fuzz aarch64 aarch64-tests bench bench-programs bench-check bench-record bench-codec vectors mutation container clean help
+.PHONY: all config demo test run install unit api openapi drains hardening identity analyze analyze-objects compilers \
+        asan tsan layers format lint coverage torture fuzz fuzz-coverage fuzz-coverage-replays threats aarch64 aarch64-tests bench \
+        bench-programs bench-check bench-record bench-codec overload chaos soak vectors mutation container clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -75,18 +79,22 @@ install: build/attentiond ## install into $(DESTDIR)$(PREFIX)
 	install -D -m 644 config/attentiond.conf $(DESTDIR)$(PREFIX)/share/attentiond/attentiond.conf
 	install -D -m 644 openapi/openapi.yaml $(DESTDIR)$(PREFIX)/share/attentiond/openapi.yaml
 
-unit: $(PROGRAMS) ## run the unit tests of MODE
-	@tests/support/run_units.sh $(PROGRAMS)
+unit: $(PROGRAMS) $(REPLAYS) ## run the unit tests of MODE, JOBS=1 at a time
+	@tests/support/run_units.sh $(PROGRAMS) $(REPLAYS)
 
-api: $(BINARY) ## run the tests that talk to the service of MODE over HTTP
+NODE_MODULES := tests/api/node_modules/.package-lock.json
+$(NODE_MODULES): tests/api/package-lock.json
 	@cd tests/api && npm ci --silent --no-audit --no-fund
-	@cd tests/api && ATTENTIOND=$(CURDIR)/$(BINARY) npm test --silent
+	@touch $@
+
+api: $(BINARY) $(NODE_MODULES) ## run the tests that talk to the service of MODE over HTTP; API='lifecycle errors' chooses
+	@cd tests/api && ATTENTIOND=$(CURDIR)/$(BINARY) npm test --silent $(API)
 
 config: $(BUILD)/tests/service/test_settings_sample ## rewrite config/attentiond.conf from the settings table
 	$(Q)REWRITE=1 $<
 
-openapi: ## make openapi.json from openapi.yaml and lint the page
-	@cd tests/api && npm ci --silent --no-audit --no-fund && npm run --silent openapi >../../openapi/openapi.json
+openapi: $(NODE_MODULES) ## make openapi.json from openapi.yaml and lint the page
+	@cd tests/api && npm run --silent openapi >../../openapi/openapi.json
 	@tests/support/lint_openapi.sh
 
 hardening: build/attentiond ## look up in the binary what compiler and linker were asked to do against break-ins
@@ -96,13 +104,12 @@ hardening: build/attentiond ## look up in the binary what compiler and linker we
 drains: $(BINARY) ## stop the service in the middle of full load, TIMES=200 times: nothing is lost
 	@ATTENTIOND=$(CURDIR)/$(BINARY) node tests/chaos/drains.js $(or $(TIMES),200)
 
-identity: $(BINARY) ## the same bytes 1,000 times, by 1 to 64 workers, with every set of OpenBLAS kernels
-	@cd tests/api && npm ci --silent --no-audit --no-fund
+identity: $(BINARY) $(NODE_MODULES) ## the same bytes 1,000 times, by 1 to 64 workers, with every set of OpenBLAS kernels
 	@ATTENTIOND=$(CURDIR)/$(BINARY) node tests/chaos/identity.js
 
 asan tsan: ## all tests under AddressSanitizer+UBSan, or ThreadSanitizer
-	@$(MAKE) --no-print-directory unit MODE=$@
-	@$(MAKE) --no-print-directory api MODE=$@
+	@$(MAKE) --no-print-directory unit MODE=$@ JOBS=$(or $(JOBS),2)
+	@$(MAKE) --no-print-directory api MODE=$@ JOBS=$(or $(JOBS),2)
 
 vectors: $(BUILD)/tests/conformance/make_vectors ## rewrite the conformance vectors from the float64 reference
 	$(Q)$< >tests/conformance/vectors.json
@@ -138,6 +145,15 @@ layers: ## verify the dependency rule between folders
 format: ## rewrite the sources in the project's style
 	clang-format -i $(MODULES) $(wildcard src/main.c) $(HEADERS) $(wildcard tests/*/*.[ch])
 
+analyze: ## gcc's own analyser over the sources
+	@$(MAKE) --no-print-directory MODE=analyze WERROR=1 analyze-objects
+
+analyze-objects: $(OBJECTS) $(BUILD)/src/main.o
+
+compilers: ## the unit tests as gcc and clang build them, without and with optimization
+	@for mode in debug release; do $(MAKE) --no-print-directory MODE=$$mode CC=gcc unit || exit 1; done
+	@for mode in clang-debug clang; do $(MAKE) --no-print-directory MODE=$$mode CC=clang unit || exit 1; done
+
 lint: layers ## static analysis of sources, scripts and configuration
 	@clang-format --dry-run -Werror $(MODULES) $(wildcard src/main.c) $(HEADERS) $(wildcard tests/*/*.[ch])
 	@# One file a run: clang-tidy 14 carries state from file to file and sees va_lists that
@@ -153,16 +169,44 @@ lint: layers ## static analysis of sources, scripts and configuration
 	haproxy -c -q -f docker/haproxy.cfg 2>/dev/null
 	@tests/container/test_unit.sh
 
-coverage: ## run the unit tests and print which lines they reach
-	@$(MAKE) --no-print-directory unit MODE=coverage
-	gcovr --root . --filter src/ --exclude-unreachable-branches --print-summary build/coverage
+# What an assertion does when it fails is no branch of ours. Of the tests over HTTP those
+# that reach what no unit test does: main.c.
+COVERED_LINES    := 99.4
+COVERED_BRANCHES := 95
+coverage: ## run the unit tests, and of those over HTTP the API=... that reach main.c: what do they reach?
+	@$(MAKE) --no-print-directory unit MODE=coverage JOBS=$(or $(JOBS),2)
+	@$(MAKE) --no-print-directory api MODE=coverage JOBS=$(or $(JOBS),2) API='$(or $(API),lifecycle settings)'
+	gcovr --root . --filter src/ --exclude-unreachable-branches \
+	    --exclude-branches-by-pattern '^\s*assert\(' --print-summary \
+	    --fail-under-line $(COVERED_LINES) --fail-under-branch $(COVERED_BRANCHES) build/coverage
 
 mutation: $(PROGRAMS) ## make mistakes in a copy of the sources; the tests must notice each
 	@tests/mutation/run.sh $(if $(ONLY),'$(ONLY)')
 
-fuzz: ## libFuzzer (clang) on every decoder, each for FUZZ_SECONDS=10
+fuzz: ## libFuzzer (clang) on every parser, each for FUZZ_SECONDS=60
 	@$(MAKE) --no-print-directory MODE=fuzz CC=clang $(FUZZERS)
-	@tests/fuzz/run.sh $(or $(FUZZ_SECONDS),10) $(FUZZERS)
+	@tests/fuzz/run.sh $(or $(FUZZ_SECONDS),60) $(FUZZERS)
+
+fuzz-coverage: ## how much of the parsers the kept corpora reach: 90 % of each file's lines
+	@$(MAKE) --no-print-directory MODE=coverage fuzz-coverage-replays
+
+fuzz-coverage-replays: $(REPLAYS)
+	@tests/fuzz/coverage.sh $(REPLAYS)
+
+threats: ## which of the bad inputs of ../shared/design/THREATS.md have no test
+	@tests/check_threats.sh
+
+FAULTS := $(BUILD)/tests/torture/faults.so
+
+torture: $(BINARY) $(FAULTS) ## every fallible call fails once, in 100 scenarios; TORTURE=short: a sample, ONLY=REGEX SEED=N
+	@ATTENTIOND=$(CURDIR)/$(BUILD)/attentiond FAULTS=$(CURDIR)/$(FAULTS) TORTURE=$(TORTURE) ONLY='$(ONLY)' SEED=$(SEED) \
+	    node tests/torture/torture.js
+
+# It stands in front of what FORTIFY would call instead.
+$(FAULTS): tests/torture/faults.c Makefile
+	@mkdir -p $(@D)
+	@echo "  CC    $@"
+	$(Q)$(CC) $(CPPFLAGS) $(filter-out -Wpedantic -D_FORTIFY% -fsanitize% -fno-sanitize% -fPIE,$(CFLAGS)) -O2 -fPIC -shared -o $@ $<
 
 # Always the release build, whatever MODE says.
 BENCH    := build/release/tests/bench
@@ -203,6 +247,19 @@ bench-check: ## the ratios that CI looks at, against tests/bench/recorded.json
 	@$(MAKE) -s --no-print-directory MODE=release build/attentiond $(BENCHERS)
 	@node tests/bench/check.js
 
+# Each has a short form for CI.
+overload: ## an open loop at 0.5 to 5 times what the service can do, and what it then does; OVERLOAD=short
+	@$(PACKAGES) build test chaos
+	@$(MAKE) -s --no-print-directory MODE=release build/attentiond $(BENCH)/bench_open
+	@node tests/chaos/overload.js
+
+chaos: $(BINARY) ## slow, leaving and crowding clients; everything is as before within 5 s; CHAOS=short
+	@$(PACKAGES) build test chaos
+	@ATTENTIOND=$(CURDIR)/$(BINARY) node tests/chaos/chaos.js
+
+soak: $(BINARY) ## good, bad and cancelled requests, mixed, for SOAK_SECONDS=600: nothing grows
+	@ATTENTIOND=$(CURDIR)/$(BINARY) SOAK_SECONDS=$(or $(SOAK_SECONDS),600) node tests/chaos/soak.js
+
 bench-record: ## measure what bench-check looks at and rewrite tests/bench/recorded.json
 	@$(PACKAGES) build bench-check
 	@$(MAKE) -s --no-print-directory MODE=release build/attentiond $(BENCHERS)
@@ -233,6 +290,17 @@ $(BUILD)/libattentiond.a: $(OBJECTS)
 $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/libattentiond.a
 	@echo "  LD    $@"
 	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
+
+$(BUILD)/tests/fuzz/replay_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/replay.o $(BUILD)/libattentiond.a
+	@echo "  LD    $@"
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+# Whose calls can be made to fail, see tests/faults/failing.h.
+FAILING := malloc calloc realloc aligned_alloc pthread_create socket accept4 getrandom fopen \
+           MHD_create_response_from_buffer MHD_create_response_from_iovec \
+           MHD_create_response_from_callback MHD_add_response_header MHD_queue_response
+$(BUILD)/tests/faults/test_%: LDFLAGS += $(FAILING:%=-Wl,--wrap=%)
+$(filter $(BUILD)/tests/faults/%,$(PROGRAMS)): $(BUILD)/tests/faults/failing.o
 
 $(BUILD)/tests/bench/bench_attention: $(BUILD)/tests/bench/bench_attention_shapes.o
 

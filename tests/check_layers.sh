@@ -25,7 +25,7 @@ only() { # library header, the one layer that may include it
     done
 }
 for found in "$(only cblas.h core)" "$(only jansson.h codec)" "$(only pthread.h service)" \
-    "$(only microhttpd.h http)" "$(only seccomp.h service)"; do
+    "$(only microhttpd.h http)" "$(only 'gnutls/[a-z]+.h' http)" "$(only seccomp.h service)"; do
     [ -z "$found" ] || complain "$found"
 done
 

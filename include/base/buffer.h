@@ -13,6 +13,7 @@ struct buffer {
     char *data; /* owned, on the heap; not terminated by a zero */
     size_t length, capacity, limit;
     bool failed; /* the limit or the system's memory was reached */
+    bool scarce; /* ... and it was the memory */
 };
 
 void buffer_init(struct buffer *b, size_t limit);

@@ -14,6 +14,8 @@
     X(ERROR_EMPTY_BODY, "empty-body", "The body is empty")                            \
     X(ERROR_INVALID_INPUT, "invalid-input", "The request is not valid")               \
     X(ERROR_BAD_REQUEST, "bad-request", "The request is malformed")                   \
+    X(ERROR_UNAUTHORIZED, "unauthorized", "A key is needed")                          \
+    X(ERROR_FORBIDDEN, "forbidden", "The key does not allow this")                    \
     X(ERROR_NOT_FOUND, "not-found", "There is nothing here")                          \
     X(ERROR_METHOD, "method-not-allowed", "The method is not allowed here")           \
     X(ERROR_NOT_ACCEPTABLE, "not-acceptable", "No acceptable answer type")            \
@@ -22,6 +24,7 @@
     X(ERROR_TOO_LARGE, "too-large", "The request is over a limit")                    \
     X(ERROR_MEDIA_TYPE, "unsupported-media-type", "The body's type is not supported") \
     X(ERROR_EXPECTATION, "expectation-failed", "The expectation cannot be met")       \
+    X(ERROR_RATE_LIMITED, "rate-limited", "Too many at once from one key")            \
     X(ERROR_INTERNAL, "internal", "Something went wrong on our side")                 \
     X(ERROR_NOT_IMPLEMENTED, "not-implemented", "The method or coding is not known")  \
     X(ERROR_OVERLOADED, "overloaded", "Too much to do just now")                      \

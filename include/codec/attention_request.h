@@ -17,6 +17,7 @@ struct attention_request {
     bool labels_given;
     double timeout_ms;   /* 0: not given */
     struct json_text id; /* length 0: not given */
+    size_t base64_bytes; /* of the body: characters of tensors in base64 */
 };
 
 /* Decodes `body` (UTF-8 JSON) into `out`; arrays live in `arena`, some text in

@@ -17,6 +17,12 @@ MUST_USE bool json_option_choice(struct json_reader *r, const struct field *at,
                                  const char *const *words, size_t count, size_t *out,
                                  struct error *e);
 
+enum { JSON_SHOWN_BYTES = 60 };
+
+/* As much of a name as may be shown, for a pointer; "?" for zero bytes, which would end
+ * it. */
+void json_option_shown(struct json_text name, char word[JSON_SHOWN_BYTES + 1]);
+
 /* Refuses a member that is none of `names`, by its name (or as much of it as may be
  * shown) and with the nearest known one. Returns false. */
 bool json_option_unknown(const struct field *at, struct json_text name,

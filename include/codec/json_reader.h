@@ -2,8 +2,10 @@
  *
  * The caller asks for what it expects and the reader walks the text once; no
  * tree is built. Strict: UTF-8 without BOM, no duplicate members (compared
- * unescaped), no trailing data, depth at most JSON_MAX_DEPTH, at most
- * JSON_MAX_MEMBERS members an object. Two kinds of failure:
+ * unescaped), no trailing data. Bounded before anything is kept: the depth, at most
+ * JSON_MAX_MEMBERS members an object, a name of at most JSON_MAX_NAME bytes and a
+ * number of at most NUMBER_MAX_TOKEN; so every text takes linear time. Two kinds of
+ * failure:
  *   not JSON: ERROR_INVALID_JSON, path "", message with line, column (in
  *             characters) and byte offset, counted from 1, 1 and 0;
  *   not what was asked for: ERROR_INVALID_INPUT with the pointer of `at`.
@@ -19,7 +21,11 @@
 #include "base/field.h"
 #include "codec/json_members.h"
 
-enum { JSON_MAX_DEPTH = 16 };
+enum {
+    JSON_DEPTH = 16,      /* unless the caller says another `most_depth` */
+    JSON_MOST_DEPTH = 64, /* that it may say */
+    JSON_MAX_NAME = 1024  /* bytes between its quotes, escapes as they stand */
+};
 
 enum json_kind {
     JSON_KIND_END, /* no more text */
@@ -36,9 +42,12 @@ struct json_reader {
     const char *begin, *at, *end; /* borrowed */
     struct arena *arena;          /* for unescaped strings */
     size_t depth;                 /* objects and arrays we are inside of */
-    uint32_t objects;             /* bit i: the one at depth i + 1 is an object */
+    size_t most_depth;            /* of it, 1 to JSON_MOST_DEPTH */
+    size_t base64_bytes;          /* of tensors, so far; kept by tensor_json */
+    uint64_t objects;             /* bit i: the one at depth i + 1 is an object */
 };
 
+/* With most_depth JSON_DEPTH. */
 void json_reader_init(struct json_reader *r, const char *text, size_t length,
                       struct arena *arena);
 
@@ -60,6 +69,10 @@ MUST_USE bool json_reader_array(struct json_reader *r, const struct field *at,
                                 struct error *e);
 MUST_USE bool json_reader_element(struct json_reader *r, size_t *count, bool *found,
                                   struct error *e);
+
+/* The rest of an array, from an element that was found on: checked, not kept, so that
+ * a refusal can say how many there are. */
+MUST_USE bool json_reader_rest(struct json_reader *r, size_t *count, struct error *e);
 
 /* A fast way through arrays of numbers: reads the first element where it is a number,
  * and after an element was read, the elements behind it for as long as they are
@@ -88,8 +101,15 @@ MUST_USE bool json_reader_skip(struct json_reader *r, struct error *e);
 /* Only blanks may follow the document. */
 MUST_USE bool json_reader_finish(struct json_reader *r, struct error *e);
 
-/* Is the whole text one JSON value? ERROR_INVALID_JSON where not. Used where a
+/* ERROR_INVALID_JSON where the reader stands: what is there is no such document as the
+ * caller reads, whatever follows. */
+bool json_reader_refuse(const struct json_reader *r, struct error *e, const char *why);
+
+/* Is all that is left one JSON value? ERROR_INVALID_JSON where not. Used where a
  * request is refused for what it says, so that what is not JSON is called so. */
+MUST_USE bool json_reader_check(struct json_reader *r, struct error *e);
+
+/* The same of a whole text. */
 MUST_USE bool json_check(const char *text, size_t length, struct arena *arena,
                          struct error *e);
 

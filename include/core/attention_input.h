@@ -143,6 +143,7 @@ struct attention_limits {
     size_t max_batch, max_tokens, max_width, max_heads;
     size_t max_map_numbers; /* in all maps answered, summed over the batch */
     size_t answer_limit;    /* bytes of the answer, predicted */
+    size_t json_depth;      /* of its text; at most JSON_MOST_DEPTH, 0: JSON_DEPTH */
     size_t near_bytes;      /* no limit, but what there is: see attention.h */
 };
 

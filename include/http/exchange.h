@@ -12,11 +12,14 @@
 #include <microhttpd.h>
 #include <stdatomic.h>
 
+#include "http/guard.h"
+#include "http/pace.h"
 #include "http/request_head.h"
 #include "http/request_id.h"
 #include "http/routes.h"
 #include "http/site.h"
 #include "http/stream.h"
+#include "http/wire.h"
 
 struct watch;
 
@@ -27,7 +30,13 @@ enum exchange_phase {
     PHASE_WORKING,   /* suspended; the pool has the call */
     PHASE_WATCHED,   /* as before, and just now the watch looks at its socket */
     PHASE_ANSWERING, /* an answer was queued, or will be in this callback */
-    PHASE_CUT,       /* a deadline passed: the watch answered and shut the socket */
+    PHASE_CUT, /* a deadline passed, or the client left: the watch shut the socket */
+};
+
+/* The answer that is made before it is needed; see reply.h. */
+struct no_memory {
+    struct MHD_Response *response;
+    size_t length;
 };
 
 /* One listener's share of the site. */
@@ -35,14 +44,15 @@ struct front {
     struct site *site;
     struct watch *watch;
     unsigned surfaces; /* set of enum surface */
+    const struct no_memory *no_memory;
 };
 
-enum { REQUESTS_A_CONNECTION = 10000 }; /* then it is closed */
 enum {
     EXCHANGE_TEXT = 64
 }; /* room for the longest path and query that mean something */
 
 /* Of one request; zeroed when the next one begins. */
+/* NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding): in reading order */
 struct request {
     char path[EXCHANGE_TEXT], query[EXCHANGE_TEXT];
     size_t path_length;
@@ -51,6 +61,7 @@ struct request {
     enum http_method method;
     bool http_1_0, head_read;
     struct request_head head;
+    struct key_use key; /* taken when the head was read, given back at the end */
     enum body_kind body_kind;
     const struct route *route; /* NULL: there is none */
     size_t label;              /* routes_label() of the path */
@@ -69,7 +80,7 @@ struct request {
     enum error_code error;
     size_t answer_bytes;
     double serialize_ms; /* of what has come back from the service so far; -1: none */
-    int64_t unix_ms, answered_ns;
+    int64_t unix_ms, head_ns, answered_ns;
     struct stream stream; /* of an answer that is sent while it is written */
 
     struct attention_call call; /* its id is the request's id on every route */
@@ -78,19 +89,29 @@ struct request {
 struct exchange {
     const struct front *front;
     struct MHD_Connection *connection;
-    int fd;
-    size_t requests; /* that have ended on this connection */
-    bool linger;     /* bytes may still come that nobody will read */
 
+    /* The watch reads these of every connection, again and again. */
     _Atomic int phase;
     _Atomic int64_t deadline_ns; /* of PHASE_IDLE, _HEAD, _BODY and _ANSWERING */
+    _Atomic int64_t rests_ns;    /* since when a head is awaited */
+
+    int fd;
+    struct wire wire;   /* of that socket */
+    size_t requests;    /* that have ended on this connection */
+    bool begun;         /* one that has not ended */
+    bool linger;        /* bytes may still come that nobody will read */
+    struct guard guard; /* what is read goes through it first */
 
     /* The connection, and the pool while it writes on for an answer that is being sent:
      * whoever is last frees it. */
     _Atomic int holders;
 
-    struct exchange *previous, *next; /* the watch's list, under its lock */
-    unsigned ends_seen; /* the watch's: looks that found the client's FIN */
+    size_t place;               /* in the watch's list, under its lock */
+    _Atomic unsigned ends_seen; /* looks of the watch that found the client's FIN */
+    int64_t
+        part_ns; /* the watch's: since when a part of a head is there; 0: it is not */
+    struct sending sending; /* the watch's, and when its next look at that is due; a */
+    int64_t look_ns;        /* deadline that is another one is that of a new answer */
 
     struct request request;
 };

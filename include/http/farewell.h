@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { FAREWELL_SOCKETS = 64 };
+enum { FAREWELL_SOCKETS = 256 };
 
 struct farewell {
     struct {
@@ -20,8 +20,8 @@ struct farewell {
     size_t count;
 };
 
-/* Takes `fd`, whose sending side is shut already. Closes it at once when there are
- * too many. */
+/* Takes `fd`, whose sending side is shut already. Closes the oldest when there are too
+ * many. */
 void farewell_add(struct farewell *f, int fd, int64_t now_ns);
 
 /* Reads what came, and closes what is over. */

@@ -4,8 +4,8 @@
 
 #include "service/settings.h"
 
-/* GET /readyz on the configured address, within two seconds. Writes one line about
- * what came of it into `line`. True: ready. */
+/* GET /readyz on the configured address, within two seconds, over TLS where that is
+ * configured. Writes one line about what came of it into `line`. True: ready. */
 bool probe(const struct settings *settings, char *line, size_t size);
 
 #endif

@@ -2,7 +2,8 @@
  *
  * Each function queues one answer with the headers that all of them carry, on the
  * exchange's HTTP thread, and records status and size in its request. When there is
- * no memory for it, request.status stays 0 and the connection has to be closed. */
+ * no memory for it, that is said: 503. When even that cannot be sent, request.status
+ * stays 0 and the connection has to be closed. */
 #ifndef HTTP_REPLY_H
 #define HTTP_REPLY_H
 
@@ -29,10 +30,20 @@ void reply_options(struct exchange *x);
  * the problem. Nothing when the client has left. */
 void reply_call(struct exchange *x);
 
-/* The problem document of `error`, as the last answer on a connection, written to its
- * socket past the library, which cannot answer a request that is not complete or a
- * connection it was not given. Does not wait: a socket that takes nothing belongs to
- * a client that does not read, either. Any thread. */
-void reply_raw(int fd, const struct error *error);
+/* 503 out-of-memory, kept ready: saying it takes no memory. The last answer on its
+ * connection, and without a request's id. `n` is zeroed before. */
+MUST_USE bool no_memory_init(struct no_memory *n, struct error *e);
+void no_memory_free(struct no_memory *n);
+
+/* The problem document of `error`, as the last answer on a connection, head and all, to
+ * be said past the library, which cannot answer a request that is not complete or a
+ * connection it was not given; with a Retry-After of so many seconds where there is one
+ * at all. `answer` is initialised here. Any thread. */
+void reply_last(const struct error *error, unsigned retry_after_s,
+                struct buffer *answer);
+
+/* Writes it to a plain socket. Does not wait: a socket that takes nothing belongs to a
+ * client that does not read, either. Any thread. */
+void reply_raw(int fd, const struct error *error, unsigned retry_after_s);
 
 #endif

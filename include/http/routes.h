@@ -33,6 +33,7 @@ enum { ROUTE_OFFERS = 2 };
 struct route {
     enum http_method method; /* METHOD_GET serves HEAD, too */
     enum surface surface;
+    unsigned roles; /* set of enum key_role, of which a key must have one; 0: public */
     const char *path;                   /* also the label in metrics and logs */
     const char *offers[ROUTE_OFFERS];   /* media types it can answer with, best first */
     void (*handle)(struct exchange *x); /* called when the request is complete */
@@ -56,7 +57,7 @@ const char *method_name(enum http_method method); /* "OTHER" for METHOD_UNKNOWN 
 
 enum { ALLOW_BYTES = 64 };
 
-/* The value of Allow for a known path: "GET, HEAD, OPTIONS". */
+/* The value of Allow for a known path: "GET, HEAD, OPTIONS"; of "*": what any has. */
 void routes_allow(const char *path, size_t path_length, char allow[ALLOW_BYTES]);
 
 #endif

@@ -8,7 +8,10 @@
 
 #include "base/arena.h"
 #include "codec/info_document.h"
+#include "http/cors.h"
+#include "http/tls.h"
 #include "service/attention_service.h"
+#include "service/keys.h"
 #include "service/machine.h"
 #include "service/metrics.h"
 #include "service/request_log.h"
@@ -24,6 +27,9 @@ struct site {
     struct metrics *metrics;
     struct request_log *request_log;
     struct attention_service *service;
+    struct keys *keys; /* NULL: nobody is asked for one */
+    struct cors cors;
+    struct tls *tls; /* NULL: connections are plain */
 
     _Atomic bool ready;    /* the worked example came out right */
     _Atomic bool hung;     /* every worker is stuck: /readyz says 503 */
@@ -39,11 +45,20 @@ struct site {
     } spares[SITE_SPARES];                     /* connections are dealt out to them */
 };
 
+/* Whether what the settings name can be used, beyond their own bounds: the file of
+ * keys, the origins and the certificate. Starts nothing, logs nothing. False with `e`
+ * set. */
+MUST_USE bool site_check(const struct settings *settings, struct error *e);
+
 /* Decides what the settings left to be found out (and writes it into `settings`,
  * which is borrowed), then starts the pool. False with `e` set: call site_close()
  * all the same. */
 MUST_USE bool site_open(struct site *site, struct settings *settings,
                         const struct machine *machine, struct error *e);
+
+/* Reads the file of keys and the certificate again; on the thread that called
+ * site_open(). What is wrong is logged, and stays as it was. */
+void site_reload(struct site *site);
 
 void site_close(struct site *site);
 

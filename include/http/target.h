@@ -9,18 +9,16 @@
 
 #include "base/error.h"
 
-#define TARGET_LIMIT 8192 /* bytes of the whole target */
-
 struct target {
     const char *path; /* inside the raw target, not ended by a zero */
     size_t path_length;
     const char *query; /* what follows the first '?', up to the end; "" without one */
 };
 
-/* `raw` NULL is the target of a request line that had none. ERROR_BAD_REQUEST for
- * bytes outside the alphabet (letters, digits and "-._~/" in a path, printable ASCII
- * in a query), ERROR_NOT_FOUND for the absolute form (this is no proxy),
- * ERROR_TOO_LARGE beyond TARGET_LIMIT. */
+/* `raw` NULL is the target of a request line that had none. The path is "*" for the
+ * asterisk form (RFC 9112, 3.2.4). ERROR_BAD_REQUEST for bytes outside the alphabet
+ * (letters, digits and "-._~/" in a path, printable ASCII in a query), ERROR_NOT_FOUND
+ * for the absolute form (this is no proxy). How long it is http/guard has looked at. */
 MUST_USE bool target_parse(const char *raw, struct target *out, struct error *e);
 
 #endif

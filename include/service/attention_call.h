@@ -19,6 +19,7 @@
 #include "codec/attention_response.h"
 #include "core/multi_head.h"
 #include "service/answer_windows.h"
+#include "service/attention_cost.h"
 #include "service/attention_service.h"
 
 /* What all calls of a service share; outlives them. */
@@ -66,6 +67,10 @@ struct call_state {
 };
 
 struct attention_call *attention_call_of(struct job *job);
+
+/* Bytes of its answer, in the form that was asked for. */
+struct cost_bytes attention_call_answer(const struct attention_call *call,
+                                        size_t bytes);
 
 /* Fills the state's request. False with call->error set. */
 MUST_USE bool attention_call_decode(struct attention_call *call);

@@ -64,6 +64,12 @@ struct attention_service_options {
 MUST_USE struct attention_service *attention_service_new(
     const struct attention_service_options *options, struct error *e);
 
+/* Whether a call with a body of so many bytes would be accepted now, as far as that can
+ * be told; it may be refused after all. False as attention_service_submit(). A short
+ * body is always welcome: it may never come to the pool. */
+MUST_USE bool attention_service_has_room(struct attention_service *s, size_t body_bytes,
+                                         struct error *e);
+
 /* Answers `call` here and now where that is less work than handing it over: a short
  * body whose plan turns out to be small. True: `call` is as in done(), which is not
  * called. False: submit it; a plan that was made is kept. */

@@ -114,6 +114,10 @@ MUST_USE bool scheduler_submit(struct scheduler *s, struct job *job, struct erro
  * its cost. Never refused; while the service stops it ends with ERROR_SHUTTING_DOWN. */
 void scheduler_resubmit(struct scheduler *s, struct job *job);
 
+/* Whether a job of that predicted cost would be accepted now; else as
+ * scheduler_submit(). Nothing is set aside for it. */
+MUST_USE bool scheduler_has_room(struct scheduler *s, uint64_t cost, struct error *e);
+
 /* How long a long job submitted now would wait: the work of all that was accepted and
  * is not finished x the smoothed time that such work keeps a worker / workers. A short
  * one waits for short ones only. 0 while a worker has nothing to do. */

@@ -24,7 +24,7 @@ static bool budget_take(struct memory_budget *budget, size_t bytes)
 
     size_t spent = atomic_load_explicit(&budget->spent, memory_order_relaxed);
     do {
-        if (spent > budget->limit || bytes > budget->limit - spent)
+        if (bytes > budget->limit || spent > budget->limit - bytes)
             return false;
     } while (!atomic_compare_exchange_weak_explicit(&budget->spent, &spent,
                                                     spent + bytes, memory_order_relaxed,
@@ -109,23 +109,37 @@ void arena_free(struct arena *a)
     a->used = 0;
 }
 
+static void *refuse(const struct arena *a, size_t count, size_t size, struct error *e)
+{
+    error_set(e, ERROR_OUT_OF_MEMORY, "",
+              "needs %zu x %zu bytes beside %zu, a request may use %zu (memory_limit)",
+              count, size, a->used, a->limit);
+    return NULL;
+}
+
+static bool no_block(const struct arena *a, size_t bytes, struct error *e)
+{
+    if (!a->budget)
+        return error_set(e, ERROR_OUT_OF_MEMORY, "", "no memory for %zu bytes", bytes);
+    return error_set(e, ERROR_OUT_OF_MEMORY, "",
+                     "needs %zu bytes, of the %zu for all requests together %zu are in "
+                     "use (memory_limit)",
+                     bytes, a->budget->limit,
+                     atomic_load_explicit(&a->budget->spent, memory_order_relaxed));
+}
+
 void *arena_alloc(struct arena *a, size_t count, size_t size, struct error *e)
 {
     size_t wanted; /* `count` comes from the network */
-    if (__builtin_mul_overflow(count, size, &wanted) || wanted > a->limit - a->used) {
-        error_set(e, ERROR_OUT_OF_MEMORY, "",
-                  "needs more than the %zu bytes a request may use (memory_limit)",
-                  a->limit);
-        return NULL;
-    }
+    if (__builtin_mul_overflow(count, size, &wanted) || wanted > a->limit - a->used)
+        return refuse(a, count, size, e);
 
     size_t bytes = align_up(wanted);
     struct arena_block *block = a->blocks;
     if (!block || bytes > block->capacity - block->used) {
         block = block_new(bytes, a);
         if (!block) {
-            error_set(e, ERROR_OUT_OF_MEMORY, "",
-                      "the memory for all requests together is spent (memory_limit)");
+            (void)no_block(a, bytes, e);
             return NULL;
         }
         block->next = a->blocks;

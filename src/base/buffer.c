@@ -33,7 +33,7 @@ static bool reserve(struct buffer *b, size_t more)
     size_t capacity = wanted > doubled ? wanted : doubled;
     char *data = realloc(b->data, capacity);
     if (!data) {
-        b->failed = true;
+        b->failed = b->scarce = true;
         return false;
     }
     b->data = data;

@@ -115,6 +115,16 @@ static bool read_label(struct request_decoder *d, const struct field *at,
     return true;
 }
 
+static bool too_many_labels(struct json_reader *r, size_t count, size_t most,
+                            const struct field *at, struct error *e)
+{
+    if (!json_reader_rest(r, &count, e))
+        return false;
+    return field_error(at, e, ERROR_TOO_LARGE,
+                       "has %zu labels, at most %zu are allowed (max_tokens)", count,
+                       most);
+}
+
 static bool read_labels(struct request_decoder *d, const struct request_member *m,
                         const struct field *at, struct error *e)
 {
@@ -130,9 +140,7 @@ static bool read_labels(struct request_decoder *d, const struct request_member *
         if (!found)
             break;
         if (count > d->limits->max_tokens)
-            return field_error(at, e, ERROR_TOO_LARGE,
-                               "has more than %zu labels (max_tokens)",
-                               d->limits->max_tokens);
+            return too_many_labels(&d->reader, count, d->limits->max_tokens, at, e);
         struct json_text *label = json_list_add(&labels, sizeof *label, d->arena, e);
         if (!label || !read_label(d, FIELD_AT(at, count - 1), label, e))
             return false;

@@ -1,5 +1,7 @@
 #include "codec/attention_request.h"
 
+#include <stdio.h>
+
 #include "codec/attention_members.h"
 #include "core/approximations.h"
 
@@ -13,12 +15,27 @@ static bool is_blank(const char *body, size_t length)
     return true;
 }
 
+static bool not_an_object(const struct json_reader *r, enum json_kind kind,
+                          struct error *e)
+{
+    char why[64];
+    snprintf(why, sizeof why, "must be an object, not %s", json_kind_name(kind));
+    return json_reader_refuse(r, e, why);
+}
+
+static void open_reader(struct json_reader *r, const char *body, size_t length,
+                        const struct attention_limits *limits, struct arena *arena)
+{
+    json_reader_init(r, body, length, arena);
+    if (limits->json_depth > 0)
+        r->most_depth = limits->json_depth;
+}
+
 static bool read_document(struct request_decoder *d, struct error *e)
 {
     enum json_kind kind = json_reader_peek(&d->reader);
     if (kind != JSON_KIND_OBJECT && kind != JSON_KIND_OTHER)
-        return error_set(e, ERROR_INVALID_JSON, "", "must be an object, not %s",
-                         json_kind_name(kind));
+        return not_an_object(&d->reader, kind, e);
     const struct request_members tables[] = {request_inputs, request_options,
                                              request_answers};
     struct json_members seen;
@@ -43,14 +60,17 @@ bool attention_request_decode(const char *body, size_t length,
         return error_set(e, ERROR_EMPTY_BODY, "", "send a JSON object");
 
     struct request_decoder d = {.limits = limits, .arena = arena, .out = out};
-    json_reader_init(&d.reader, body, length, arena);
-    if (read_document(&d, e))
+    open_reader(&d.reader, body, length, limits, arena);
+    if (read_document(&d, e)) {
+        out->base64_bytes = d.reader.base64_bytes;
         return true;
+    }
 
     /* What is not JSON is called so, even when something before the place is wrong,
      * too: a client with a broken encoder has to look there first. */
     struct error syntax = {0};
-    if (e->code != ERROR_OUT_OF_MEMORY && !json_check(body, length, arena, &syntax) &&
+    open_reader(&d.reader, body, length, limits, arena);
+    if (e->code != ERROR_OUT_OF_MEMORY && !json_reader_check(&d.reader, &syntax) &&
         syntax.code == ERROR_INVALID_JSON)
         *e = syntax;
     return false;

@@ -25,6 +25,7 @@ static json_t *limits_of(const struct info *info)
         {"max_heads", a->max_heads},
         {"max_map_numbers", a->max_map_numbers},
         {"answer_limit", a->answer_limit},
+        {"json_depth", a->json_depth},
         {"header_limit", info->header_limit},
         {"body_limit", info->body_limit},
         {"memory_limit", info->memory_limit},

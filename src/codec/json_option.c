@@ -7,7 +7,7 @@
 
 #include "base/spelling.h"
 
-enum { SHOWN_BYTES = 60, FIRST_ITEMS = 16, WORDS_BYTES = 256 };
+enum { FIRST_ITEMS = 16, WORDS_BYTES = 256 };
 
 bool json_option_is_whole(double value, size_t *out)
 {
@@ -67,13 +67,20 @@ bool json_option_choice(struct json_reader *r, const struct field *at,
     return wrong_word(at, words, count, e);
 }
 
+void json_option_shown(struct json_text name, char word[JSON_SHOWN_BYTES + 1])
+{
+    size_t shown = name.length < JSON_SHOWN_BYTES ? name.length : JSON_SHOWN_BYTES;
+    memcpy(word, name.bytes, shown);
+    for (char *zero; (zero = memchr(word, '\0', shown));)
+        *zero = '?';
+    word[shown] = '\0';
+}
+
 bool json_option_unknown(const struct field *at, struct json_text name,
                          const char *const *names, size_t count, struct error *e)
 {
-    char word[SHOWN_BYTES + 1];
-    size_t shown = name.length < SHOWN_BYTES ? name.length : SHOWN_BYTES;
-    memcpy(word, name.bytes, shown);
-    word[shown] = '\0';
+    char word[JSON_SHOWN_BYTES + 1];
+    json_option_shown(name, word);
 
     const struct field *here = FIELD_NAME(at, word);
     const char *nearest = spelling_nearest(word, names, count);

@@ -12,8 +12,11 @@
 void json_reader_init(struct json_reader *r, const char *text, size_t length,
                       struct arena *arena)
 {
-    *r = (struct json_reader){
-        .begin = text, .at = text, .end = text + length, .arena = arena};
+    *r = (struct json_reader){.begin = text,
+                              .at = text,
+                              .end = text + length,
+                              .arena = arena,
+                              .most_depth = JSON_DEPTH};
 }
 
 static bool not_json(const struct json_reader *r, const char *at, struct error *e,
@@ -128,10 +131,11 @@ static bool expect(struct json_reader *r, enum json_kind wanted, const struct fi
 /* Steps into the object or array that begins here. */
 static bool enter(struct json_reader *r, bool object, struct error *e)
 {
-    if (r->depth == JSON_MAX_DEPTH)
-        return not_json(r, r->at, e, "nested deeper than %d levels", JSON_MAX_DEPTH);
+    if (r->depth == r->most_depth)
+        return not_json(r, r->at, e, "nested deeper than %zu levels (json_depth)",
+                        r->most_depth);
 
-    const uint32_t bit = (uint32_t)1 << r->depth;
+    const uint64_t bit = (uint64_t)1 << r->depth;
     r->objects = object ? r->objects | bit : r->objects & ~bit;
     r->depth++;
     r->at++;
@@ -189,11 +193,10 @@ bool json_reader_element(struct json_reader *r, size_t *count, bool *found,
     return true;
 }
 
-static bool read_text(struct json_reader *r, struct json_text *out, struct error *e)
+static bool string_failed(const struct json_reader *r, enum json_string_status status,
+                          const char *wrong, struct error *e)
 {
-    const char *wrong = NULL;
-    switch (json_string_read(&r->at, r->end, r->arena, out, &wrong, e)) {
-    case JSON_STRING_OK: return true;
+    switch (status) {
     case JSON_STRING_CUT:
         return not_json(r, r->end, e, "the text ends inside a string");
     case JSON_STRING_CONTROL:
@@ -202,9 +205,31 @@ static bool read_text(struct json_reader *r, struct json_text *out, struct error
     case JSON_STRING_SURROGATE:
         return not_json(r, wrong, e, "half of a surrogate pair stands alone");
     case JSON_STRING_UTF8: return not_json(r, wrong, e, "the text is not valid UTF-8");
+    case JSON_STRING_OK:
     case JSON_STRING_NO_MEMORY: break;
     }
     return false;
+}
+
+static bool read_text(struct json_reader *r, struct json_text *out, struct error *e)
+{
+    const char *wrong = NULL;
+    enum json_string_status status =
+        json_string_read(&r->at, r->end, r->arena, out, &wrong, e);
+    return status == JSON_STRING_OK || string_failed(r, status, wrong, e);
+}
+
+/* A name ends after so many bytes, or is not looked at any further. */
+static bool read_name(struct json_reader *r, struct json_text *out, struct error *e)
+{
+    const size_t most = JSON_MAX_NAME + 2; /* its quotes */
+    const bool more = (size_t)(r->end - r->at) > most;
+    const char *end = more ? r->at + most : r->end, *wrong = NULL;
+    enum json_string_status status =
+        json_string_read(&r->at, end, r->arena, out, &wrong, e);
+    if (status == JSON_STRING_CUT && more)
+        return not_json(r, r->at, e, "a name is longer than %d bytes", JSON_MAX_NAME);
+    return status == JSON_STRING_OK || string_failed(r, status, wrong, e);
 }
 
 /* Bytes of a name that a message shows: whole characters, not too many. */
@@ -245,7 +270,7 @@ bool json_reader_member(struct json_reader *r, struct json_members *m,
                               : "expected the name of a member in quotes, or '}'");
 
     const char *begin = r->at;
-    if (!read_text(r, name, e) || !remember(r, begin, m, *name, e))
+    if (!read_name(r, name, e) || !remember(r, begin, m, *name, e))
         return false;
     skip_blanks(r);
     if (r->at == r->end || *r->at != ':')
@@ -392,7 +417,7 @@ bool json_reader_string(struct json_reader *r, const struct field *at,
     return expect(r, JSON_KIND_STRING, at, e) && read_text(r, out, e);
 }
 
-/* The next three call each other, JSON_MAX_DEPTH deep at most: enter() sees to it. */
+/* The next three call each other, JSON_MOST_DEPTH deep at most: enter() sees to it. */
 static bool skip_object(struct json_reader *r, struct error *e)
 {
     struct json_members members;
@@ -445,6 +470,14 @@ bool json_reader_skip(struct json_reader *r, struct error *e)
     return no_value(r, e);
 }
 
+bool json_reader_rest(struct json_reader *r, size_t *count, struct error *e)
+{
+    for (bool found = true; found;)
+        if (!json_reader_skip(r, e) || !json_reader_element(r, count, &found, e))
+            return false;
+    return true;
+}
+
 bool json_reader_finish(struct json_reader *r, struct error *e)
 {
     skip_blanks(r);
@@ -453,9 +486,19 @@ bool json_reader_finish(struct json_reader *r, struct error *e)
     return not_json(r, r->at, e, "expected the end of the text");
 }
 
+bool json_reader_refuse(const struct json_reader *r, struct error *e, const char *why)
+{
+    return not_json(r, r->at, e, "%s", why);
+}
+
+bool json_reader_check(struct json_reader *r, struct error *e)
+{
+    return json_reader_skip(r, e) && json_reader_finish(r, e);
+}
+
 bool json_check(const char *text, size_t length, struct arena *arena, struct error *e)
 {
     struct json_reader r;
     json_reader_init(&r, text, length, arena);
-    return json_reader_skip(&r, e) && json_reader_finish(&r, e);
+    return json_reader_check(&r, e);
 }

@@ -20,8 +20,6 @@ static bool has_pointer(const struct error *error)
 
 static json_t *errors_of(const struct error *error)
 {
-    if (!has_pointer(error))
-        return NULL;
     return json_pack("[{s:o, s:o}]", "pointer", json_document_text(error->path),
                      "detail", json_document_text(detail_of(error)));
 }
@@ -38,10 +36,12 @@ void problem_write(const struct error *error, unsigned status, const char *insta
     snprintf(detail, sizeof detail, "%s%s%s", pointed ? error->path : "",
              pointed ? ": " : "", detail_of(error));
 
+    json_t *errors = has_pointer(error) ? errors_of(error) : NULL;
     json_t *problem =
         json_pack("{s:s, s:s, s:i, s:o, s:o, s:o*, s:o}", "type", type, "title",
                   error_title(error->code), "status", (int)status, "detail",
                   json_document_text(detail), "instance", json_document_text(instance),
-                  "errors", errors_of(error), "error", json_document_text(detail));
+                  "errors", errors, "error", json_document_text(detail));
+    out->failed = out->failed || (has_pointer(error) && !errors); /* left out, then */
     json_document_write(problem, out);
 }

@@ -136,9 +136,8 @@ static bool too_many(struct scan *s, const struct field *at, size_t level, size_
                      struct error *e)
 {
     const struct tensor_limit *limit = tensor_layout_limit(s->layout, level);
-    for (bool found = true; found;)
-        if (!json_reader_skip(s->r, e) || !json_reader_element(s->r, &count, &found, e))
-            return false;
+    if (!json_reader_rest(s->r, &count, e))
+        return false;
     return field_error(at, e, ERROR_TOO_LARGE,
                        "has %zu %s, at most %zu are allowed (%s)", count,
                        noun(s, level), limit->most, limit->setting);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "codec/base64.h"
+#include "codec/json_option.h"
 #include "codec/tensor_parts.h"
 
 /* One element at `from` as float32. */
@@ -148,9 +149,8 @@ static bool read_shape(struct json_reader *r, const struct field *at,
 static bool unknown_member(struct json_text name, const struct field *at,
                            struct error *e)
 {
-    char shown[64];
-    snprintf(shown, sizeof shown, "%.*s", (int)(name.length < 60 ? name.length : 60),
-             name.bytes);
+    char shown[JSON_SHOWN_BYTES + 1];
+    json_option_shown(name, shown);
     return field_error(FIELD_NAME(at, shown), e, ERROR_INVALID_INPUT,
                        "is unknown; a tensor has dtype, shape and data");
 }
@@ -310,6 +310,7 @@ bool tensor_packed_read(struct json_reader *r, const struct field *at,
         return false;
 
     const struct field *data = FIELD_NAME(at, "data");
+    r->base64_bytes += p.data.length;
     if (!base64_size(p.data.bytes, p.data.length, &bytes))
         return field_error(data, e, ERROR_INVALID_INPUT,
                            "is not base64: its %zu characters are no multiple of 4",

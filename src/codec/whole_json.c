@@ -4,10 +4,14 @@
 
 #define EXACT_BELOW 16777216.0 /* 2^24: from here on float32 has gaps */
 
-static bool too_many(const struct tensor_limit *limit, const struct field *at,
+static bool too_many(struct json_reader *r, size_t count,
+                     const struct tensor_limit *limit, const struct field *at,
                      struct error *e)
 {
-    return field_error(at, e, ERROR_TOO_LARGE, "has more than %zu numbers (%s)",
+    if (!json_reader_rest(r, &count, e))
+        return false;
+    return field_error(at, e, ERROR_TOO_LARGE,
+                       "has %zu numbers, at most %zu are allowed (%s)", count,
                        limit->most, limit->setting);
 }
 
@@ -26,7 +30,7 @@ static bool read_array(struct json_reader *r, const struct field *at,
         if (!found)
             break;
         if (*count > limit->most)
-            return too_many(limit, at, e);
+            return too_many(r, *count, limit, at, e);
         size_t *item = json_list_add(&list, sizeof *item, r->arena, e);
         if (!item ||
             !json_option_whole(r, FIELD_AT(at, *count - 1), 0, SIZE_MAX, item, e))

@@ -1,5 +1,7 @@
 #include "core/attention_limits.h"
 
+#include <stdint.h>
+
 #include "base/field.h"
 #include "core/approximations.h"
 #include "core/attention_past.h"
@@ -89,13 +91,15 @@ bool attention_limits_check_past(const struct attention_input *input,
                                  const struct attention_limits *limits, struct error *e)
 {
     size_t P = attention_past_length(input), most = limits->max_tokens;
-    if (P == 0 || (P <= most && shape->longest_S <= most))
+    size_t all =
+        shape->longest_S < P ? SIZE_MAX : shape->longest_S; /* it has wrapped */
+    if (P == 0 || all <= most)
         return true;
 
     return error_set(e, ERROR_TOO_LARGE, "/past/key",
-                     "has %zu tokens, with those of the request the setting max_tokens "
-                     "allows %zu",
-                     P, most);
+                     "has %zu tokens, with those of the request %zu, the setting "
+                     "max_tokens allows %zu",
+                     P, all, most);
 }
 
 bool attention_limits_check_joined(const struct attention_input *input,

@@ -21,7 +21,8 @@ static void settle_status(struct exchange *x)
     if (!r->call.id[0]) /* its head was never complete */
         request_id_generate(r->call.id);
     if (atomic_load(&x->phase) == PHASE_CUT) {
-        r->error = ERROR_REQUEST_TIMEOUT;
+        r->error =
+            atomic_load(&r->call.cancelled) ? ERROR_CANCELLED : ERROR_REQUEST_TIMEOUT;
         r->status = reply_status(r->error);
         return;
     }
@@ -61,13 +62,14 @@ static void count(const struct exchange *x, const struct request_record *record,
         metrics_cancelled(m, STAGE_SEND);
 }
 
-static void write_line(const struct request_record *record)
+static void write_line(const struct request_record *record, const char *key)
 {
     struct log_pair pairs[] = {
         LOG_S("id", record->id),
         LOG_S("method", record->method),
         LOG_S("route", record->route),
         LOG_I("status", record->status),
+        LOG_S("key", key[0] ? key : NULL), /* its name */
         LOG_I("request_bytes", record->request_bytes),
         LOG_I("response_bytes", record->response_bytes),
         LOG_R("ms", record->total_ms),
@@ -112,7 +114,7 @@ void account_for(struct exchange *x, int64_t now, enum MHD_RequestTerminationCod
     fill(x, now, &record);
     count(x, &record, why);
     request_log_add(exchange_site(x)->request_log, &record);
-    write_line(&record);
+    write_line(&record, x->request.key.name);
     if (x->request.error == ERROR_INTERNAL)
         log_write(LOG_ERROR, "internal", LOG_S("id", record.id),
                   LOG_S("detail", x->request.call.error.message));

@@ -4,29 +4,43 @@
 #include <strings.h>
 
 #include "http/accept.h"
+#include "http/auth.h"
 
-static bool head_is_sound(struct exchange *x, uint64_t *body_length)
+/* What the guard let through is well-formed; here it is only read. */
+static bool framing_is_sound(struct exchange *x, uint64_t *body_length)
 {
     struct request *r = &x->request;
-    size_t limit = exchange_site(x)->settings->header_limit;
-    size_t size =
-        MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE)
-            ->header_size;
-    if (size > limit || r->head.fields > HEAD_FIELD_LIMIT) {
-        r->refusal_status = MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE;
-        return error_set(&r->refusal, ERROR_TOO_LARGE, "",
-                         "the head has %zu bytes in %zu fields, at most %zu "
-                         "(header_limit) in %d are allowed",
-                         size, r->head.fields, limit, HEAD_FIELD_LIMIT);
-    }
-    return request_head_framing(&r->head, r->http_1_0, &r->body_kind, body_length,
-                                &r->refusal);
+    if (guard_refuses(&x->guard, x->requests, &r->refusal_status, &r->refusal))
+        return false;
+    r->body_kind = request_head_framing(&r->head, body_length);
+    if (guard_has_seen(&x->guard, x->requests))
+        return true;
+    /* GCOVR_EXCL_START a library that does not read with our recv() */
+    return error_set(&r->refusal, ERROR_INTERNAL, "", "a head came past the guard");
+    /* GCOVR_EXCL_STOP */
+}
+
+/* What follows a CONNECT is not for us, and is not HTTP. */
+static bool refuse_tunnel(struct request *r)
+{
+    r->must_close = true;
+    r->refusal = (struct error){0};
+    return error_set(&r->refusal, ERROR_NOT_IMPLEMENTED, "", "this is not a proxy");
+}
+
+static bool is_for_all(const struct request *r)
+{
+    return r->path_length == 1 && r->path[0] == '*';
 }
 
 static bool route_exists(struct exchange *x)
 {
     struct request *r = &x->request;
     struct error *e = &r->refusal;
+    if (is_for_all(r) && r->method == METHOD_OPTIONS)
+        return true;
+    if (is_for_all(r))
+        return error_set(e, ERROR_BAD_REQUEST, "", "the target * is for OPTIONS");
     if (r->method == METHOD_UNKNOWN)
         return error_set(e, ERROR_NOT_IMPLEMENTED, "", "the method is not known");
 
@@ -95,13 +109,15 @@ bool admission_check(struct exchange *x, uint64_t *body_length)
     *body_length = 0;
 
     /* Ambiguous framing is refused whatever the request asks for. */
-    if (!head_is_sound(x, body_length)) {
+    if (!framing_is_sound(x, body_length)) {
         r->must_close = true;
         return false;
     }
+    if (r->method == METHOD_CONNECT)
+        return refuse_tunnel(r);
     if (r->refusal.code) /* its target was refused */
         return false;
-    if (!route_exists(x))
+    if (!route_exists(x) || !auth_check(x))
         return false;
     bool wants_body = r->route && r->route->method == METHOD_POST;
     if (wants_body && atomic_load(&site->closing))
@@ -114,5 +130,9 @@ bool admission_check(struct exchange *x, uint64_t *body_length)
     if (r->head.expect && strcasecmp(r->head.expect, "100-continue") != 0)
         return error_set(&r->refusal, ERROR_EXPECTATION, "",
                          "the only expectation known is 100-continue");
-    return size_is_allowed(x, *body_length);
+    if (!size_is_allowed(x, *body_length))
+        return false;
+    /* Before its bytes are read and kept. */
+    return !wants_body || r->body_kind != BODY_OF_LENGTH ||
+           attention_service_has_room(site->service, (size_t)*body_length, &r->refusal);
 }

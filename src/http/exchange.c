@@ -54,16 +54,28 @@ static struct exchange *open_exchange(const struct front *front,
     struct exchange *x = calloc(1, sizeof *x);
     if (!x)
         return NULL;
+    guard_init(&x->guard, front->site->settings->header_limit);
     x->front = front;
     x->connection = connection;
-    x->fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)
-                ->connect_fd;
-    set_deadline(x, clock_now_ns(), exchange_site(x)->settings->header_timeout);
+    if (!wire_open(&x->wire, connection, exchange_site(x)->tls, &x->guard)) {
+        wire_close(&x->wire);
+        free(x);
+        return NULL;
+    }
+    x->fd = x->wire.fd;
+    int64_t now = clock_now_ns();
+    atomic_init(&x->rests_ns, now);
+    set_deadline(x, now, exchange_site(x)->settings->header_timeout);
     atomic_init(&x->phase, PHASE_IDLE);
     atomic_init(&x->holders, 1);
-    watch_add(front->watch, x);
-    return x;
+    if (watch_add(front->watch, x))
+        return x;
+    wire_close(&x->wire);
+    free(x);
+    return NULL;
 }
+
+static void finish(struct exchange *x, enum MHD_RequestTerminationCode why);
 
 void exchange_connection(void *front, struct MHD_Connection *connection,
                          void **exchange, enum MHD_ConnectionNotificationCode what)
@@ -72,16 +84,23 @@ void exchange_connection(void *front, struct MHD_Connection *connection,
     if (what == MHD_CONNECTION_NOTIFY_STARTED) {
         atomic_fetch_add(&at->site->connections, 1);
         *exchange = open_exchange(at, connection);
+        if (!*exchange) /* nobody would watch it */
+            wire_forsake(connection);
         return;
     }
     atomic_fetch_sub(&at->site->connections, 1);
     struct exchange *x = *exchange;
     if (!x)
         return;
+    if (x->begun) /* the library tells of no end when it had no memory for a refusal */
+        finish(x, MHD_REQUEST_TERMINATED_WITH_ERROR);
     watch_remove(at->watch, x);
     int copy = x->linger ? fcntl(x->fd, F_DUPFD_CLOEXEC, 0) : -1;
-    if (copy >= 0)
+    if (copy >= 0) {
+        shutdown(copy, SHUT_WR); /* with TLS the library has not */
         watch_farewell(at->watch, copy);
+    }
+    wire_close(&x->wire);
     exchange_release(x);
 }
 
@@ -112,6 +131,7 @@ void *exchange_begin(void *front, const char *target, struct MHD_Connection *con
 
     struct request *r = &x->request;
     memset(r, 0, sizeof *r);
+    x->begun = true;
     r->call.received_ns = clock_now_ns();
     r->unix_ms = wall_clock_ms();
     r->label = route_count;
@@ -121,12 +141,14 @@ void *exchange_begin(void *front, const char *target, struct MHD_Connection *con
     struct target parts;
     if (target_parse(target, &parts, &r->refusal))
         keep_target(r, &parts);
-    else if (r->refusal.code == ERROR_TOO_LARGE)
-        r->refusal_status = MHD_HTTP_URI_TOO_LONG;
+    else
+        r->must_close = r->refusal.code == ERROR_BAD_REQUEST;
 
+    atomic_store_explicit(&x->rests_ns, r->call.received_ns, memory_order_relaxed);
+    atomic_store_explicit(&x->ends_seen, 0, memory_order_relaxed);
     set_deadline(x, r->call.received_ns, exchange_site(x)->settings->header_timeout);
     if (!exchange_enter(x, PHASE_IDLE, PHASE_HEAD))
-        r->must_close = true; /* cut; the next step sees it, too */
+        r->must_close = true; /* GCOVR_EXCL_LINE: cut at this very moment */
     return x;
 }
 
@@ -134,8 +156,8 @@ static enum MHD_Result add_field(void *head, enum MHD_ValueKind kind, const char
                                  size_t name_length, const char *value,
                                  size_t value_length)
 {
-    (void)kind;
-    request_head_add(head, name, name_length, value, value_length);
+    (void)kind, (void)value_length;
+    request_head_add(head, name, name_length, value);
     return MHD_YES;
 }
 
@@ -161,7 +183,7 @@ static enum MHD_Result answered(const struct exchange *x)
 static enum MHD_Result refuse(struct exchange *x)
 {
     if (!exchange_enter(x, PHASE_BODY, PHASE_ANSWERING))
-        return MHD_NO;
+        return MHD_NO; /* GCOVR_EXCL_LINE: cut at this very moment */
     reply_problem(x, &x->request.refusal);
     return answered(x);
 }
@@ -187,6 +209,16 @@ static bool make_room(struct exchange *x, uint64_t body_length)
     return r->body != NULL;
 }
 
+/* As long as nobody cut it, the deadline is that of the body. */
+static void pace_body(struct exchange *x)
+{
+    const struct request *r = &x->request;
+    atomic_store_explicit(
+        &x->deadline_ns,
+        pace_body_deadline(exchange_site(x)->settings, r->head_ns, r->body_bytes),
+        memory_order_relaxed);
+}
+
 static enum MHD_Result take_head(struct exchange *x, const char *method,
                                  const char *version)
 {
@@ -194,22 +226,27 @@ static enum MHD_Result take_head(struct exchange *x, const char *method,
     r->head_read = true;
     r->method = method_read(method);
     r->http_1_0 = strcmp(version, MHD_HTTP_VERSION_1_0) == 0;
-    r->head.malformed = !request_head_is_token(method, strlen(method));
     MHD_get_connection_values_n(x->connection, MHD_HEADER_KIND, add_field, &r->head);
     identify(r);
 
-    set_deadline(x, clock_now_ns(), exchange_site(x)->settings->body_timeout);
+    r->head_ns = clock_now_ns();
+    pace_body(x);
     if (!exchange_enter(x, PHASE_HEAD, PHASE_BODY))
-        return MHD_NO;
+        return MHD_NO; /* GCOVR_EXCL_LINE: cut at this very moment */
 
     uint64_t body_length;
     if (admission_check(x, &body_length) && make_room(x, body_length))
         return MHD_YES;
 
     /* An answer queued here closes the connection; without a body that is not needed
-     * and the refusal waits for the end of the request, which is now. */
+     * and the refusal waits for the end of the request, which is now. When there is too
+     * much to do, a body that is about to come anyhow is less of it than another
+     * connection. */
+    enum { READ_ON = 256 * 1024 };
     bool body_follows = r->body_kind == BODY_CHUNKED || body_length > 0;
-    if (!body_follows && !r->must_close)
+    bool passes_over = r->refusal.code == ERROR_OVERLOADED && body_length <= READ_ON &&
+                       !r->head.expect;
+    if ((!body_follows || passes_over) && !r->must_close)
         return MHD_YES;
     r->must_close = true;
     x->linger = true;
@@ -257,6 +294,7 @@ static enum MHD_Result take_body(struct exchange *x, const char *data, size_t *s
     if (r->body && !r->refusal.code && !keep_body(x, data, length))
         r->body = NULL;
     r->body_bytes += length;
+    pace_body(x);
     return MHD_YES;
 }
 
@@ -264,10 +302,12 @@ static enum MHD_Result complete(struct exchange *x)
 {
     struct request *r = &x->request;
     r->call.complete_ns = clock_now_ns();
+    if (guard_refuses(&x->guard, x->requests, &r->refusal_status, &r->refusal))
+        r->must_close = x->linger = true; /* its chunks */
     if (r->refusal.code)
         return refuse(x);
     if (!exchange_enter(x, PHASE_BODY, PHASE_ANSWERING))
-        return MHD_NO;
+        return MHD_NO; /* GCOVR_EXCL_LINE: cut at this very moment */
 
     if (r->method == METHOD_OPTIONS) {
         reply_options(x);
@@ -295,28 +335,36 @@ enum MHD_Result exchange_step(void *front, struct MHD_Connection *connection,
     return answered(x);
 }
 
+static void finish(struct exchange *x, enum MHD_RequestTerminationCode why)
+{
+    /* The pool may still write for a client that has left; then the connection is over,
+     * and the arena goes with the exchange. */
+    bool written_for = stream_end(x);
+    int64_t now = clock_now_ns();
+    account_for(x, now, why);
+    keys_give_back(&x->request.key);
+    x->requests++;
+    x->begun = false;
+    if (!written_for)
+        arena_free(&x->request.call.arena);
+    atomic_fetch_sub_explicit(&exchange_site(x)->in_flight, 1, memory_order_relaxed);
+
+    /* An exchange that was cut stays so: its connection is about to be closed. */
+    atomic_store_explicit(&x->rests_ns, now, memory_order_relaxed);
+    atomic_store_explicit(&x->ends_seen, 0, memory_order_relaxed);
+    set_deadline(x, now, exchange_site(x)->settings->idle_timeout);
+    int phase = atomic_load(&x->phase);
+    while (phase != PHASE_CUT &&
+           !atomic_compare_exchange_weak(&x->phase, &phase, PHASE_IDLE)) {
+    }
+}
+
 void exchange_end(void *front, struct MHD_Connection *connection, void **context,
                   enum MHD_RequestTerminationCode why)
 {
     (void)front, (void)connection;
     struct exchange *x = *context;
     *context = NULL;
-    if (!x)
-        return;
-    /* The pool may still write for a client that has left; then the connection is over,
-     * and the arena goes with the exchange. */
-    bool written_for = stream_end(x);
-    int64_t now = clock_now_ns();
-    account_for(x, now, why);
-    x->requests++;
-    if (!written_for)
-        arena_free(&x->request.call.arena);
-    atomic_fetch_sub_explicit(&exchange_site(x)->in_flight, 1, memory_order_relaxed);
-
-    /* An exchange that was cut stays so: its connection is about to be closed. */
-    set_deadline(x, now, exchange_site(x)->settings->idle_timeout);
-    int phase = atomic_load(&x->phase);
-    while (phase != PHASE_CUT &&
-           !atomic_compare_exchange_weak(&x->phase, &phase, PHASE_IDLE)) {
-    }
+    if (x)
+        finish(x, why);
 }

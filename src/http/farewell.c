@@ -7,15 +7,27 @@
 
 #include "service/clock.h"
 
+/* The one that was read on for longest gives way. */
+static size_t oldest(const struct farewell *f)
+{
+    size_t found = 0;
+    for (size_t i = 1; i < f->count; i++)
+        if (f->sockets[i].until_ns < f->sockets[found].until_ns)
+            found = i;
+    return found;
+}
+
 void farewell_add(struct farewell *f, int fd, int64_t now_ns)
 {
-    if (f->count == FAREWELL_SOCKETS) {
-        close(fd);
-        return;
+    size_t at = f->count;
+    if (at == FAREWELL_SOCKETS) {
+        at = oldest(f);
+        close(f->sockets[at].fd);
+    } else {
+        f->count++;
     }
-    f->sockets[f->count].fd = fd;
-    f->sockets[f->count].until_ns = now_ns + 2 * NS_PER_S;
-    f->count++;
+    f->sockets[at].fd = fd;
+    f->sockets[at].until_ns = now_ns + 2 * NS_PER_S;
 }
 
 /* At most 4 MiB a look, so that one client cannot keep the thread. */

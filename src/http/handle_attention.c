@@ -8,7 +8,7 @@ static void resume(struct attention_call *call)
 {
     struct exchange *x = call->owner;
     while (!exchange_enter(x, PHASE_WORKING, PHASE_ANSWERING))
-        watch_wait(x->front->watch);
+        watch_wait(x->front->watch); /* GCOVR_EXCL_LINE: for microseconds */
     MHD_resume_connection(x->connection);
 }
 
@@ -29,7 +29,7 @@ void handle_attention(struct exchange *x)
     call->done = resume;
     call->owner = x;
     r->submitted = true;
-    x->ends_seen = 0;
+    atomic_store(&x->ends_seen, 0);
 
     /* Suspended first: the call may be done before submit() returns. */
     MHD_suspend_connection(x->connection);

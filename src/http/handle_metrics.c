@@ -18,6 +18,8 @@ void handle_metrics(struct exchange *x)
     metrics_set(site->metrics, METRIC_IN_FLIGHT, (double)atomic_load(&site->in_flight));
     metrics_set(site->metrics, METRIC_MEMORY, (double)atomic_load(&site->memory.spent));
     metrics_set(site->metrics, METRIC_MEMORY_LIMIT, (double)site->memory.limit);
+    metrics_set(site->metrics, METRIC_CONNECTIONS,
+                (double)atomic_load(&site->connections));
     struct buffer text;
     buffer_init(&text, METRICS_LIMIT);
     metrics_write(site->metrics,

@@ -5,6 +5,7 @@
 #include <linux/filter.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -91,16 +92,17 @@ static void remove_stale(const union address *a, socklen_t size)
     close(fd);
 }
 
-static void describe(struct listener *l, union address *a)
+static bool describe(struct listener *l, union address *a)
 {
     socklen_t size = sizeof *a;
     char host[INET6_ADDRSTRLEN] = "?";
     if (a->any.sa_family == AF_UNIX) {
         snprintf(l->path, sizeof l->path, "%s", a->file.sun_path);
         snprintf(l->address, sizeof l->address, "%s%s", unix_prefix, l->path);
-        return;
+        return true;
     }
-    getsockname(l->fd, &a->any, &size);
+    if (getsockname(l->fd, &a->any, &size) != 0)
+        return false;
     if (a->any.sa_family == AF_INET6) {
         inet_ntop(AF_INET6, &a->v6.sin6_addr, host, sizeof host);
         snprintf(l->address, sizeof l->address, "[%s]:%u", host,
@@ -109,6 +111,16 @@ static void describe(struct listener *l, union address *a)
         inet_ntop(AF_INET, &a->v4.sin_addr, host, sizeof host);
         snprintf(l->address, sizeof l->address, "%s:%u", host, ntohs(a->v4.sin_port));
     }
+    return true;
+}
+
+/* Connections inherit the bound on what the kernel holds of an answer beside what is on
+ * its way: a thousand slow readers would have it keep megabytes for each. */
+static void configure_tcp(int fd)
+{
+    enum { UNSENT = 256 * 1024 };
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
+    setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &(int){UNSENT}, sizeof(int));
 }
 
 bool listener_open(struct listener *l, const char *bind_to, uint16_t port,
@@ -126,15 +138,14 @@ bool listener_open(struct listener *l, const char *bind_to, uint16_t port,
     if (a.any.sa_family == AF_UNIX)
         remove_stale(&a, size);
     else
-        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
+        configure_tcp(fd);
     if (bind(fd, &a.any, size) != 0 || listen(fd, SOMAXCONN) != 0) {
         failed(e, "listen on", bind_to, port);
         close(fd);
         return false;
     }
     l->fd = fd;
-    describe(l, &a);
-    return true;
+    return describe(l, &a) || failed(e, "find the port of", bind_to, port);
 }
 
 void listener_refuse(struct listener *l)

@@ -17,6 +17,8 @@ unsigned reply_status(enum error_code code)
     case ERROR_INVALID_JSON:
     case ERROR_EMPTY_BODY:
     case ERROR_BAD_REQUEST: return 400;
+    case ERROR_UNAUTHORIZED: return 401;
+    case ERROR_FORBIDDEN: return 403;
     case ERROR_NOT_FOUND: return 404;
     case ERROR_METHOD: return 405;
     case ERROR_NOT_ACCEPTABLE: return 406;
@@ -26,6 +28,7 @@ unsigned reply_status(enum error_code code)
     case ERROR_MEDIA_TYPE: return 415;
     case ERROR_EXPECTATION: return 417;
     case ERROR_INVALID_INPUT: return 422;
+    case ERROR_RATE_LIMITED: return 429;
     case ERROR_CANCELLED: return 499;
     case ERROR_NOT_IMPLEMENTED: return 501;
     case ERROR_OVERLOADED:
@@ -45,41 +48,6 @@ static bool add(struct MHD_Response *response, const char *name, const char *val
     return MHD_add_response_header(response, name, value) == MHD_YES;
 }
 
-static bool is_last(const struct exchange *x)
-{
-    return x->request.must_close || x->requests + 1 >= REQUESTS_A_CONNECTION ||
-           atomic_load_explicit(&exchange_site(x)->closing, memory_order_relaxed);
-}
-
-static bool add_common(const struct exchange *x, struct MHD_Response *response)
-{
-    return add(response, "X-Request-Id", x->request.call.id) &&
-           add(response, "Cache-Control", "no-store") &&
-           add(response, "Vary", "Accept") &&
-           (!is_last(x) || add(response, "Connection", "close"));
-}
-
-/* Takes `response`, which may be NULL. */
-static void queue(struct exchange *x, unsigned status, size_t length,
-                  struct MHD_Response *response)
-{
-    if (!response)
-        return;
-    struct request *r = &x->request;
-    if (add_common(x, response) &&
-        MHD_queue_response(x->connection, status, response) == MHD_YES) {
-        r->status = status;
-        r->answer_bytes = r->method == METHOD_HEAD ? 0 : length;
-        r->answered_ns = clock_now_ns();
-        /* The library's own timer begins again with every byte the client takes. */
-        enum { STALL_S = 30, BYTES_A_SECOND = 64 * 1024 };
-        int64_t seconds = STALL_S + (int64_t)(length / BYTES_A_SECOND);
-        atomic_store_explicit(&x->deadline_ns, r->answered_ns + seconds * NS_PER_S,
-                              memory_order_relaxed);
-    }
-    MHD_destroy_response(response);
-}
-
 /* Adds a header to a response that may be NULL; NULL when that fails. */
 static struct MHD_Response *with(struct MHD_Response *response, const char *name,
                                  const char *value)
@@ -89,6 +57,66 @@ static struct MHD_Response *with(struct MHD_Response *response, const char *name
         return NULL;
     }
     return response;
+}
+
+static bool is_last(const struct exchange *x)
+{
+    return x->request.must_close ||
+           x->requests + 1 >= exchange_site(x)->settings->connection_requests ||
+           atomic_load_explicit(&exchange_site(x)->closing, memory_order_relaxed);
+}
+
+static const char *allowed_origin(const struct exchange *x)
+{
+    const struct request_head *head = &x->request.head;
+    return cors_allowed(&exchange_site(x)->cors,
+                        head->origins == 1 ? head->origin : NULL);
+}
+
+/* A web page that may read an answer may read why it was refused, too. */
+static bool add_cors(const struct exchange *x, struct MHD_Response *response)
+{
+    bool varies = cors_varies(&exchange_site(x)->cors);
+    const char *origin = allowed_origin(x);
+    return add(response, "Vary", varies ? "Accept, Origin" : "Accept") &&
+           (!origin || (add(response, "Access-Control-Allow-Origin", origin) &&
+                        add(response, "Access-Control-Expose-Headers",
+                            "X-Request-Id, Server-Timing, Retry-After, Allow")));
+}
+
+static bool add_common(const struct exchange *x, struct MHD_Response *response)
+{
+    return add(response, "X-Request-Id", x->request.call.id) &&
+           add(response, "Cache-Control", "no-store") && add_cors(x, response) &&
+           (!is_last(x) || add(response, "Connection", "close"));
+}
+
+static void queued(struct exchange *x, unsigned status, size_t length)
+{
+    struct request *r = &x->request;
+    r->status = status;
+    r->answer_bytes = r->method == METHOD_HEAD ? 0 : length;
+    r->answered_ns = clock_now_ns();
+    /* When the watch first looks whether it is taken. */
+    int64_t look_ns = r->answered_ns + pace_look_ns(exchange_site(x)->settings);
+    atomic_store_explicit(&x->deadline_ns, look_ns, memory_order_relaxed);
+}
+
+/* Takes `response`, which is NULL when there was no memory for it: then, and when it
+ * cannot be sent, the one that is kept for that. */
+static void queue(struct exchange *x, unsigned status, size_t length,
+                  struct MHD_Response *response)
+{
+    if (response && add_common(x, response) &&
+        MHD_queue_response(x->connection, status, response) == MHD_YES) {
+        queued(x, status, length);
+    } else if (MHD_queue_response(x->connection, 503, x->front->no_memory->response) ==
+               MHD_YES) {
+        x->request.error = ERROR_OUT_OF_MEMORY;
+        queued(x, 503, x->front->no_memory->length);
+    }
+    if (response)
+        MHD_destroy_response(response);
 }
 
 void reply_static(struct exchange *x, const char *content_type, const char *text,
@@ -114,6 +142,26 @@ static struct MHD_Response *response_of(struct buffer *text, const char *content
     if (!response)
         free(bytes);
     return with(response, "Content-Type", content_type);
+}
+
+bool no_memory_init(struct no_memory *n, struct error *e)
+{
+    struct error none = {0};
+    error_set(&none, ERROR_OUT_OF_MEMORY, "", "there is no memory for the answer");
+    struct buffer document;
+    buffer_init(&document, 1024);
+    problem_write(&none, 503, "unknown", &document);
+    struct MHD_Response *r = response_of(&document, PROBLEM_JSON, &n->length);
+    r = with(with(r, "Retry-After", "1"), "Cache-Control", "no-store");
+    n->response = with(r, "Connection", "close");
+    return n->response ||
+           error_set(e, ERROR_OUT_OF_MEMORY, "", "no memory for the server");
+}
+
+void no_memory_free(struct no_memory *n)
+{
+    if (n->response)
+        MHD_destroy_response(n->response);
 }
 
 void reply_buffer(struct exchange *x, const char *content_type, struct buffer *text)
@@ -157,7 +205,9 @@ void reply_problem(struct exchange *x, const struct error *error)
     size_t length = 0;
     struct MHD_Response *response = response_of(&document, PROBLEM_JSON, &length);
 
-    if (status == 503)
+    if (status == 401)
+        response = with(response, "WWW-Authenticate", "Bearer");
+    if (status == 429 || status == 503)
         response = with_retry_after(x, error->code, response);
     if (status == 405) {
         char allow[ALLOW_BYTES];
@@ -169,12 +219,25 @@ void reply_problem(struct exchange *x, const struct error *error)
     queue(x, status, length, response);
 }
 
+/* What a browser asks before it sends a page's request; RFC 9110 asks for Allow. */
+static struct MHD_Response *with_preflight(struct MHD_Response *response,
+                                           const char *allow)
+{
+    response = with(response, "Access-Control-Allow-Methods", allow);
+    response = with(response, "Access-Control-Allow-Headers",
+                    "Authorization, Content-Type, X-Request-Id, traceparent");
+    return with(response, "Access-Control-Max-Age", "600");
+}
+
 void reply_options(struct exchange *x)
 {
     char allow[ALLOW_BYTES];
     routes_allow(x->request.path, x->request.path_length, allow);
-    queue(x, 204, 0,
-          with(MHD_create_response_from_iovec(NULL, 0, NULL, NULL), "Allow", allow));
+    struct MHD_Response *response =
+        with(MHD_create_response_from_iovec(NULL, 0, NULL, NULL), "Allow", allow);
+    if (allowed_origin(x))
+        response = with_preflight(response, allow);
+    queue(x, 204, 0, response);
 }
 
 enum { TIMING_BYTES = 64 + 4 * MILLISECONDS_BYTES };
@@ -232,28 +295,38 @@ void reply_call(struct exchange *x)
              text ? "text/plain; charset=utf-8" : "application/json");
     queue(x, 200, call->more ? call->answer_bound : call->answer_bytes,
           with(response, "Server-Timing", timing));
-    if (call->more && x->request.status)
+    if (call->more && x->request.status == 200)
         stream_begin(x);
 }
 
-void reply_raw(int fd, const struct error *error)
+void reply_last(const struct error *error, unsigned retry_after_s,
+                struct buffer *answer)
 {
     unsigned status = reply_status(error->code);
-    char id[REQUEST_ID_BYTES];
+    char id[REQUEST_ID_BYTES], retry_after[32] = "";
     request_id_generate(id);
-    struct buffer body, answer;
+    if (status == 503)
+        snprintf(retry_after, sizeof retry_after, "Retry-After: %u\r\n", retry_after_s);
+    struct buffer body;
     buffer_init(&body, 4096);
-    buffer_init(&answer, 8192);
+    buffer_init(answer, 8192);
     problem_write(error, status, id, &body);
-    buffer_printf(&answer,
+    buffer_printf(answer,
                   "HTTP/1.1 %u %s\r\nConnection: close\r\n%s"
                   "Content-Type: " PROBLEM_JSON "\r\nX-Request-Id: %s\r\n"
                   "Cache-Control: no-store\r\nContent-Length: %zu\r\n\r\n",
-                  status, MHD_get_reason_phrase_for(status),
-                  status == 503 ? "Retry-After: 1\r\n" : "", id, body.length);
-    buffer_append(&answer, body.data, body.length);
-    if (!body.failed && !answer.failed)
-        send(fd, answer.data, answer.length, MSG_DONTWAIT | MSG_NOSIGNAL);
+                  status, MHD_get_reason_phrase_for(status), retry_after, id,
+                  body.length);
+    buffer_append(answer, body.data, body.length);
+    answer->failed |= body.failed;
     buffer_free(&body);
+}
+
+void reply_raw(int fd, const struct error *error, unsigned retry_after_s)
+{
+    struct buffer answer;
+    reply_last(error, retry_after_s, &answer);
+    if (!answer.failed)
+        send(fd, answer.data, answer.length, MSG_DONTWAIT | MSG_NOSIGNAL);
     buffer_free(&answer);
 }

@@ -2,27 +2,43 @@
 
 #include <string.h>
 
+#include "codec/key_list.h"
 #include "http/handlers.h"
 
 #define JSON "application/json"
 
+/* Probes have no key, and the page says nothing of this process. */
+enum { PUBLIC = 0, ANY_ROLE = ROLE_INFER | ROLE_ADMIN | ROLE_METRICS };
+
 const struct route routes[] = {
-    {METHOD_POST, SURFACE_API, "/v1/attention", {JSON, "text/plain"}, handle_attention},
-    {METHOD_GET, SURFACE_API, "/v1/info", {JSON}, handle_info},
-    {METHOD_GET, SURFACE_API, "/livez", {JSON}, handle_livez},
-    {METHOD_GET, SURFACE_API, "/readyz", {JSON}, handle_readyz},
+    {METHOD_POST,
+     SURFACE_API,
+     ROLE_INFER,
+     "/v1/attention",
+     {JSON, "text/plain"},
+     handle_attention},
+    {METHOD_GET, SURFACE_API, ANY_ROLE, "/v1/info", {JSON}, handle_info},
+    {METHOD_GET, SURFACE_API, PUBLIC, "/livez", {JSON}, handle_livez},
+    {METHOD_GET, SURFACE_API, PUBLIC, "/readyz", {JSON}, handle_readyz},
     {METHOD_GET,
      SURFACE_METRICS,
+     ROLE_METRICS | ROLE_ADMIN,
      "/metrics",
      {"text/plain", "application/openmetrics-text"},
      handle_metrics},
-    {METHOD_GET, SURFACE_METRICS, "/metrics/requests", {JSON}, handle_metrics_requests},
+    {METHOD_GET,
+     SURFACE_METRICS,
+     ROLE_METRICS | ROLE_ADMIN,
+     "/metrics/requests",
+     {JSON},
+     handle_metrics_requests},
     {METHOD_GET,
      SURFACE_API,
+     PUBLIC,
      "/openapi.yaml",
      {"application/yaml"},
      handle_openapi_yaml},
-    {METHOD_GET, SURFACE_API, "/openapi.json", {JSON}, handle_openapi_json},
+    {METHOD_GET, SURFACE_API, PUBLIC, "/openapi.json", {JSON}, handle_openapi_json},
 };
 const size_t route_count = sizeof routes / sizeof *routes;
 
@@ -78,6 +94,10 @@ size_t routes_label(const char *path, size_t path_length)
 
 void routes_allow(const char *path, size_t path_length, char allow[ALLOW_BYTES])
 {
+    if (path_length == 1 && *path == '*') {
+        stpcpy(allow, "GET, HEAD, POST, OPTIONS");
+        return;
+    }
     char *end = allow;
     for (size_t i = 0; i < route_count; i++) {
         if (!is_path(&routes[i], path, path_length))

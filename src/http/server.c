@@ -12,11 +12,15 @@
 #include "http/exchange.h"
 #include "http/listener.h"
 #include "http/reply.h"
+#include "http/tls_calls.h"
 #include "http/watch.h"
 #include "service/clock.h"
 #include "service/log.h"
 
-enum { DOORS = 2 }; /* for callers; and for operators, where it is asked for */
+enum {
+    DOORS = 2,    /* for callers; and for operators, where it is asked for */
+    RESERVED = 64 /* connections of operators beyond connection_limit */
+};
 
 struct door {
     struct listener listener;
@@ -29,7 +33,9 @@ struct server {
     struct watch *watch;
     struct door doors[DOORS];
     size_t door_count;
-    int64_t paused_until_ns; /* out of descriptors: nothing is accepted */
+    struct no_memory no_memory;
+    int64_t paused_until_ns;  /* out of descriptors: nothing is accepted */
+    int64_t crowded_until_ns; /* room was made: the next look is due then */
 };
 
 /* The format is the library's. */
@@ -51,36 +57,44 @@ static size_t connection_memory(const struct settings *s)
     return (size_t)s->header_limit + BESIDES;
 }
 
-/* The library's own timer is refreshed by every byte, in or out. The watch keeps the
- * deadlines of receiving; what is left to this one is a client that stopped reading
- * its answer, and less than half a minute would cut honest slow ones. */
-static unsigned stall_timeout_s(const struct settings *s)
+/* The library's own timer is refreshed by every byte, in or out, and knows only what
+ * this machine's kernel took; so the watch keeps all deadlines. Of a socket file it
+ * cannot know how much of an answer is taken: there the timer is of use. */
+static unsigned stall_timeout_s(const struct settings *s, const struct door *door)
 {
-    unsigned idle = (unsigned)((s->idle_timeout + 999) / 1000);
-    return idle > 30 ? idle : 30;
+    bool tcp = door->listener.path[0] == '\0';
+    return tcp ? 0 : (unsigned)((s->write_timeout + 999) / 1000);
 }
 
 static bool start_daemon(struct door *door, const struct settings *s, unsigned threads,
                          struct error *e)
 {
-    struct MHD_OptionItem pool[] = {
-        {threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END, (intptr_t)threads,
-         NULL},
-        {MHD_OPTION_END, 0, NULL}};
+    struct MHD_OptionItem options[TLS_OPTIONS + 2];
+    size_t count = 0;
+    bool tls = door->front.site->tls != NULL;
+    if (tls && !tls_calls_found(e))
+        return false;
+    if (tls)
+        count = tls_options(options);
+    if (threads > 1)
+        options[count++] = (struct MHD_OptionItem){MHD_OPTION_THREAD_POOL_SIZE,
+                                                   (intptr_t)threads, NULL};
+    options[count] = (struct MHD_OptionItem){MHD_OPTION_END, 0, NULL};
     /* Divided among the threads; server_accept() keeps the real limit. */
-    unsigned limit = (unsigned)(s->connection_limit + 64) * threads;
+    unsigned limit = (unsigned)(s->connection_limit + (size_t)2 * RESERVED) * threads;
 
     door->daemon = MHD_start_daemon(
         MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_NO_LISTEN_SOCKET |
-            MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC | MHD_USE_ERROR_LOG,
+            MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC | MHD_USE_ERROR_LOG |
+            (tls ? MHD_USE_TLS : MHD_NO_FLAG),
         0, NULL, NULL, exchange_step, &door->front, MHD_OPTION_EXTERNAL_LOGGER,
         library_log, NULL, MHD_OPTION_NOTIFY_CONNECTION, exchange_connection,
         &door->front, MHD_OPTION_URI_LOG_CALLBACK, exchange_begin, &door->front,
         MHD_OPTION_NOTIFY_COMPLETED, exchange_end, &door->front,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, connection_memory(s),
         MHD_OPTION_CONNECTION_LIMIT, limit, MHD_OPTION_CONNECTION_TIMEOUT,
-        stall_timeout_s(s), MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_ARRAY, pool,
-        MHD_OPTION_END);
+        stall_timeout_s(s, door), MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_ARRAY,
+        options, MHD_OPTION_END);
     return door->daemon ||
            error_set(e, ERROR_INTERNAL, "", "the HTTP threads cannot be started");
 }
@@ -89,7 +103,7 @@ static bool open_door(struct server *s, const char *bind, uint64_t port,
                       unsigned surfaces, unsigned threads, struct error *e)
 {
     struct door *door = &s->doors[s->door_count++];
-    door->front = (struct front){s->site, s->watch, surfaces};
+    door->front = (struct front){s->site, s->watch, surfaces, &s->no_memory};
     return listener_open(&door->listener, bind, (uint16_t)port, e) &&
            start_daemon(door, s->site->settings, threads, e);
 }
@@ -115,7 +129,7 @@ struct server *server_new(struct site *site, struct error *e)
     }
     s->site = site;
     s->watch = watch_new(e);
-    if (s->watch && open_doors(s, e))
+    if (s->watch && no_memory_init(&s->no_memory, e) && open_doors(s, e))
         return s;
     server_delete(s);
     return NULL;
@@ -140,7 +154,11 @@ static void shed(struct server *s, int fd)
               "more than the %llu connections allowed are open (connection_limit)",
               (unsigned long long)s->site->settings->connection_limit);
     metrics_rejected(s->site->metrics, e.code);
-    reply_raw(fd, &e);
+    if (s->site->tls) { /* nothing can be said before a handshake */
+        close(fd);
+        return;
+    }
+    reply_raw(fd, &e, attention_service_retry_after(s->site->service));
     shutdown(fd, SHUT_WR);
     watch_farewell(s->watch, fd);
 }
@@ -159,6 +177,29 @@ static void pause_accepting(struct server *s, int error)
     s->paused_until_ns = now + 100 * NS_PER_MS;
 }
 
+/* Room is made before it is gone, from what rests: a connection that was shut is
+ * closed a moment later. Not for every one that comes, as all are looked at. */
+static void keep_room(struct server *s, size_t open)
+{
+    enum { PERIOD_MS = 20, MOST_SPARE = 64 };
+    size_t limit = s->site->settings->connection_limit;
+    size_t spare = limit / 16 < MOST_SPARE ? limit / 16 : MOST_SPARE;
+    int64_t now = clock_now_ns();
+    if (open + spare < limit || now < s->crowded_until_ns)
+        return;
+    s->crowded_until_ns = now + PERIOD_MS * NS_PER_MS;
+    size_t missing = open + spare + 1 - limit;
+    watch_make_room(s->watch, missing);
+}
+
+static bool has_room(struct server *s, const struct door *door)
+{
+    size_t open = atomic_load(&s->site->connections);
+    keep_room(s, open);
+    bool callers = door == s->doors;
+    return open < s->site->settings->connection_limit + (callers ? 0 : RESERVED);
+}
+
 /* False when there is nothing more to take just now. */
 static bool take_connection(struct server *s, struct door *door)
 {
@@ -172,7 +213,7 @@ static bool take_connection(struct server *s, struct door *door)
             pause_accepting(s, error);
         return error == ECONNABORTED || error == EINTR;
     }
-    if (atomic_load(&s->site->connections) >= s->site->settings->connection_limit)
+    if (!has_room(s, door))
         shed(s, fd);
     else /* which closes it when it fails */
         MHD_add_connection(door->daemon, fd, address, size);
@@ -233,5 +274,6 @@ void server_delete(struct server *s)
     }
     if (s->watch)
         watch_delete(s->watch);
+    no_memory_free(&s->no_memory);
     free(s);
 }

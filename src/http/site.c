@@ -1,16 +1,19 @@
 #include "http/site.h"
 
+#include <gnutls/crypto.h>
+#include <gnutls/gnutls.h>
 #include <string.h>
 
 #include "core/blas.h"
 #include "core/vector_kernels.h"
 #include "http/routes.h"
 #include "service/clock.h"
+#include "service/log.h"
 
 /* A worker does as much in some 25 s, which is about the default timeout. */
 #define QUEUE_WORK_A_WORKER UINT64_C(2000000000000)
 
-static void decide(struct settings *s, const struct machine *machine)
+static bool decide(struct settings *s, const struct machine *machine, struct error *e)
 {
     if (s->workers == 0)
         s->workers = machine->cpus;
@@ -20,6 +23,10 @@ static void decide(struct settings *s, const struct machine *machine)
         s->queue_work = QUEUE_WORK_A_WORKER * s->workers;
     if (s->memory_limit == 0)
         s->memory_limit = machine->memory / 4;
+    /* With none it would start, and refuse every request. */
+    return s->memory_limit > 0 ||
+           error_set(e, ERROR_INTERNAL, "memory_limit",
+                     "how much memory there is cannot be read: set memory_limit");
 }
 
 static struct attention_limits limits_of(const struct settings *s,
@@ -32,6 +39,7 @@ static struct attention_limits limits_of(const struct settings *s,
         .max_heads = s->max_heads,
         .max_map_numbers = s->max_map_numbers,
         .answer_limit = s->answer_limit,
+        .json_depth = s->json_depth,
         .near_bytes = machine->near_bytes,
     };
 }
@@ -95,12 +103,91 @@ static bool open_service(struct site *site, struct error *e)
     return site->service != NULL;
 }
 
+/* Leaves `keys` NULL where no file is named. */
+static bool open_keys(const struct settings *s, struct keys **keys, struct error *e)
+{
+    *keys = NULL;
+    if (!s->keys_file[0])
+        return true;
+    *keys = keys_new(s->keys_file, (size_t)s->per_key_limit, gnutls_memcmp, e);
+    return *keys != NULL;
+}
+
+/* Leaves `tls` NULL where no certificate is named. */
+static bool open_tls(const struct settings *s, struct metrics *metrics,
+                     struct tls **tls, struct error *e)
+{
+    *tls = NULL;
+    if (!s->tls_certificate[0])
+        return true;
+    *tls = tls_new(s, metrics, e);
+    return *tls != NULL;
+}
+
+bool site_check(const struct settings *s, struct error *e)
+{
+    struct cors cors;
+    struct keys *keys = NULL;
+    struct tls *tls = NULL;
+    bool good = cors_read(s->cors_origins, &cors, e) && open_keys(s, &keys, e) &&
+                open_tls(s, NULL, &tls, e);
+    keys_delete(keys);
+    tls_delete(tls);
+    return good;
+}
+
+static void log_keys(const struct site *site, const char *event)
+{
+    if (!site->keys)
+        return;
+    log_write(LOG_INFO, event, LOG_I("keys", keys_count(site->keys)));
+    if (keys_exposed(site->keys))
+        log_write(LOG_WARN, "keys_file", LOG_S("path", site->settings->keys_file),
+                  LOG_S("warning", "everybody may read it: chmod o-r"));
+}
+
+static void log_tls(const struct site *site, const char *event)
+{
+    char not_after[TLS_TIME_BYTES];
+    if (!site->tls)
+        return;
+    tls_not_after(site->tls, not_after);
+    log_write(LOG_INFO, event,
+              LOG_S("tls_certificate", site->settings->tls_certificate),
+              LOG_S("not_after", not_after));
+}
+
+static void reload_tls(struct site *site)
+{
+    struct error e = {0};
+    if (!site->tls || tls_reload(site->tls, &e))
+        log_tls(site, "reloaded");
+    else
+        log_write(LOG_ERROR, "reload", LOG_S("error", e.message),
+                  LOG_S("tls_certificate", "the old one stays"));
+}
+
+void site_reload(struct site *site)
+{
+    reload_tls(site);
+    struct error e = {0};
+    if (!site->keys || keys_reload(site->keys, &e))
+        log_keys(site, "reloaded");
+    else
+        log_write(LOG_ERROR, "reload", LOG_S("error", e.message),
+                  LOG_S("keys", "the old ones stay"));
+}
+
 bool site_open(struct site *site, struct settings *s, const struct machine *machine,
                struct error *e)
 {
     memset(site, 0, sizeof *site);
-    decide(s, machine);
+    if (!decide(s, machine, e))
+        return false;
     site->settings = s;
+    if (!cors_read(s->cors_origins, &site->cors, e) || !open_keys(s, &site->keys, e))
+        return false;
+    log_keys(site, "keys");
     site->memory.limit = s->memory_limit;
     blas_description(site->blas, sizeof site->blas);
     site->info = info_of(s, machine);
@@ -110,6 +197,9 @@ bool site_open(struct site *site, struct settings *s, const struct machine *mach
     site->request_log = request_log_new(s->request_log_size);
     if (!site->metrics || !site->request_log)
         return error_set(e, ERROR_OUT_OF_MEMORY, "", "no memory for the metrics");
+    if (!open_tls(s, site->metrics, &site->tls, e))
+        return false;
+    log_tls(site, "tls");
     return open_service(site, e);
 }
 
@@ -124,6 +214,8 @@ void site_close(struct site *site)
     if (site->request_log)
         request_log_delete(site->request_log);
     metrics_delete(site->metrics);
+    keys_delete(site->keys);
+    tls_delete(site->tls);
     for (size_t i = 0; i < SITE_SPARES; i++)
         arena_spare_free(&site->spares[i].blocks);
 }

@@ -18,9 +18,10 @@ bool target_parse(const char *raw, struct target *out, struct error *e)
 {
     if (!raw || !*raw)
         return error_set(e, ERROR_BAD_REQUEST, "", "the request line has no target");
-    if (strnlen(raw, TARGET_LIMIT + 1) > TARGET_LIMIT)
-        return error_set(e, ERROR_TOO_LARGE, "", "the target is longer than %d bytes",
-                         TARGET_LIMIT);
+    if (strcmp(raw, "*") == 0) {
+        *out = (struct target){raw, 1, raw + 1};
+        return true;
+    }
     if (strncasecmp(raw, "http://", 7) == 0 || strncasecmp(raw, "https://", 8) == 0)
         return error_set(e, ERROR_NOT_FOUND, "",
                          "this is not a proxy: the target must be a path");

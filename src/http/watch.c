@@ -2,35 +2,72 @@
 
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "http/farewell.h"
 #include "http/reply.h"
+#include "http/socket_state.h"
 #include "service/clock.h"
 #include "service/ticker.h"
 
 struct watch {
     struct ticker *ticker; /* its lock guards what follows */
-    struct exchange *first;
+    struct exchange **exchanges;
+    size_t count, room, ticks;
     struct farewell farewell;
 };
 
-static void send_timeout(int fd)
+/* Nobody waits for an answer who has sent nothing; nor who has had all of them. */
+static bool expects_answer(const struct exchange *x, int phase)
 {
-    struct error e = {0};
-    error_set(&e, ERROR_REQUEST_TIMEOUT, "",
-              "the request was not complete in time (header_timeout, body_timeout)");
-    reply_raw(fd, &e);
+    if (phase == PHASE_IDLE)
+        return x->part_ns || (x->requests == 0 && wire_has_heard(&x->wire));
+    return phase == PHASE_HEAD || phase == PHASE_BODY;
 }
 
-/* The library finds the shut socket readable, and closes it. */
+static void say_timeout(struct exchange *x, int phase)
+{
+    struct error e = {0};
+    struct buffer answer;
+    error_set(&e, ERROR_REQUEST_TIMEOUT, "", "the %s was not complete in time (%s)",
+              phase == PHASE_BODY ? "body" : "head of the request",
+              phase == PHASE_BODY ? "body_timeout, body_rate" : "header_timeout");
+    reply_last(&e, 0, &answer);
+    wire_cut(&x->wire, &answer);
+}
+
 static void cut(struct exchange *x, int phase)
 {
     if (!exchange_enter(x, (enum exchange_phase)phase, PHASE_CUT))
         return;
-    if (phase == PHASE_HEAD || phase == PHASE_BODY)
-        send_timeout(x->fd);
-    shutdown(x->fd, SHUT_RDWR);
+    atomic_store_explicit(&x->deadline_ns, clock_now_ns() + NS_PER_S,
+                          memory_order_relaxed);
+    metrics_add(exchange_site(x)->metrics, METRIC_CONNECTIONS_CUT, 1);
+    if (expects_answer(x, phase))
+        say_timeout(x, phase);
+    else if (phase == PHASE_ANSWERING)
+        shutdown(x->fd, SHUT_RDWR); /* in the middle */
+    else
+        wire_cut(&x->wire, NULL);
+}
+
+/* The deadline of an answer is when to look whether the client takes it. */
+static void look_at_sending(struct exchange *x, int64_t now, int64_t deadline_ns)
+{
+    struct site *site = exchange_site(x);
+    if (deadline_ns != x->look_ns)
+        x->sending = (struct sending){0};
+    uint64_t taken, waiting;
+    bool scarce = atomic_load(&site->memory.spent) > site->memory.limit / 2;
+    if (socket_sending(x->fd, &taken, &waiting) &&
+        !pace_sending(&x->sending, site->settings, now, taken, waiting, scarce)) {
+        cut(x, PHASE_ANSWERING);
+        return;
+    }
+    /* Unless the answer is over, and the deadline that of something else. */
+    x->look_ns = now + pace_look_ns(site->settings);
+    atomic_compare_exchange_strong(&x->deadline_ns, &deadline_ns, x->look_ns);
 }
 
 /* A FIN says that the client sends no more; it may still read (RFC 9112, 9.6). An
@@ -42,22 +79,76 @@ static void look_for_client(struct exchange *x)
     struct pollfd p = {.fd = x->fd, .events = POLLRDHUP};
     if (poll(&p, 1, 0) < 1)
         return;
-    if (p.revents & (POLLERR | POLLHUP))
+    if (p.revents & (POLLERR | POLLHUP)) {
         atomic_store(&x->request.call.cancelled, true);
-    else if (++x->ends_seen == 2 && !x->request.http_1_0)
-        send(x->fd, interim, sizeof interim - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+        return;
+    }
+    unsigned seen = atomic_load(&x->ends_seen);
+    bool asked = seen == 1 && !x->request.http_1_0 &&
+                 wire_say(&x->wire, interim, sizeof interim - 1);
+    if (seen == 0 || asked)
+        atomic_store(&x->ends_seen, seen + 1);
 }
 
-static void look(struct exchange *x, int64_t now)
+/* The library reads until it has what there is, and looks again when something comes:
+ * a FIN that came along with the last bytes it never sees. Twice, as it may just be
+ * about to take what it has read. */
+static void look_for_end(struct exchange *x, int phase)
 {
+    struct pollfd p = {.fd = x->fd, .events = POLLRDHUP};
+    int unread = 0;
+    if (poll(&p, 1, 0) < 1 || ioctl(x->fd, FIONREAD, &unread) != 0 || unread > 0 ||
+        atomic_fetch_add(&x->ends_seen, 1) == 0)
+        return;
+    if (!exchange_enter(x, (enum exchange_phase)phase, PHASE_CUT))
+        return;
+    atomic_store(&x->request.call.cancelled, true);
+    shutdown(x->fd, SHUT_RDWR);
+}
+
+/* What comes later is an event of its own. */
+static bool has_just_begun_to_rest(const struct exchange *x, int64_t now)
+{
+    enum { CLOSER_LOOKS_MS = 2500 };
+    return now - atomic_load_explicit(&x->rests_ns, memory_order_relaxed) <
+           CLOSER_LOOKS_MS * NS_PER_MS;
+}
+
+/* A connection that rests has idle_timeout, but a head that has begun header_timeout,
+ * as every other. The library says when its first line is there. */
+static bool head_is_late(struct exchange *x, int64_t now)
+{
+    if (!guard_is_within(&x->guard)) {
+        x->part_ns = 0;
+        return false;
+    }
+    if (x->part_ns < atomic_load_explicit(&x->rests_ns, memory_order_relaxed))
+        x->part_ns = now;
+    int64_t most_ns = (int64_t)exchange_site(x)->settings->header_timeout * NS_PER_MS;
+    return now - x->part_ns > most_ns;
+}
+
+static void look(struct exchange *x, int64_t now, bool closely)
+{
+    int64_t deadline_ns = atomic_load_explicit(&x->deadline_ns, memory_order_relaxed);
     int phase = atomic_load(&x->phase);
     switch (phase) {
     case PHASE_IDLE:
+        if (head_is_late(x, now) || now > deadline_ns)
+            cut(x, phase);
+        else if (closely && has_just_begun_to_rest(x, now))
+            look_for_end(x, phase);
+        break;
     case PHASE_HEAD:
     case PHASE_BODY:
-    case PHASE_ANSWERING:
-        if (now > atomic_load_explicit(&x->deadline_ns, memory_order_relaxed))
+        if (now > deadline_ns)
             cut(x, phase);
+        else if (closely)
+            look_for_end(x, phase);
+        break;
+    case PHASE_ANSWERING:
+        if (now > deadline_ns)
+            look_at_sending(x, now, deadline_ns);
         break;
     case PHASE_WORKING:
         if (exchange_enter(x, PHASE_WORKING, PHASE_WATCHED)) {
@@ -65,16 +156,27 @@ static void look(struct exchange *x, int64_t now)
             atomic_store(&x->phase, PHASE_WORKING);
         }
         break;
+    case PHASE_CUT: /* its thread waits for something else than to read */
+        if (now > deadline_ns)
+            shutdown(x->fd, SHUT_RDWR);
+        break;
     default: break;
     }
 }
 
 static void tick(void *context)
 {
+    enum { AHEAD = 8, FEW = 512 };
     struct watch *w = context;
     int64_t now = clock_now_ns();
-    for (struct exchange *x = w->first; x; x = x->next)
-        look(x, now);
+    /* Closer looks are system calls: five a second, of many one. */
+    size_t period = w->count <= FEW ? 4 : 20;
+    w->ticks++;
+    for (size_t i = 0; i < w->count; i++) {
+        if (i + AHEAD < w->count) /* they lie about: each would be waited for */
+            __builtin_prefetch(&w->exchanges[i + AHEAD]->phase);
+        look(w->exchanges[i], now, (w->ticks + i) % period == 0);
+    }
     farewell_tick(&w->farewell, now);
 }
 
@@ -98,28 +200,42 @@ void watch_delete(struct watch *w)
 {
     ticker_delete(w->ticker);
     farewell_close(&w->farewell);
+    free(w->exchanges);
     free(w);
 }
 
-void watch_add(struct watch *w, struct exchange *x)
+/* Needs the lock. */
+static bool make_room(struct watch *w)
+{
+    if (w->count < w->room)
+        return true;
+    size_t room = w->room ? 2 * w->room : 64;
+    struct exchange **more = realloc(w->exchanges, room * sizeof(struct exchange *));
+    if (!more)
+        return false;
+    w->exchanges = more;
+    w->room = room;
+    return true;
+}
+
+bool watch_add(struct watch *w, struct exchange *x)
 {
     ticker_lock(w->ticker);
-    x->next = w->first;
-    if (w->first)
-        w->first->previous = x;
-    w->first = x;
+    bool room = make_room(w);
+    if (room) {
+        x->place = w->count;
+        w->exchanges[w->count++] = x;
+    }
     ticker_unlock(w->ticker);
+    return room;
 }
 
 void watch_remove(struct watch *w, struct exchange *x)
 {
     ticker_lock(w->ticker);
-    if (x->next)
-        x->next->previous = x->previous;
-    if (x->previous)
-        x->previous->next = x->next;
-    else
-        w->first = x->next;
+    struct exchange *last = w->exchanges[--w->count];
+    last->place = x->place;
+    w->exchanges[x->place] = last;
     ticker_unlock(w->ticker);
 }
 
@@ -141,11 +257,15 @@ void watch_farewell(struct watch *w, int fd)
 static void refuse_working(struct exchange *x)
 {
     struct error e = {0};
+    struct buffer answer;
     if (!exchange_enter(x, PHASE_WORKING, PHASE_WATCHED))
         return;
     error_set(&e, ERROR_SHUTTING_DOWN, "",
               "the service is shutting down and could not finish the request");
-    reply_raw(x->fd, &e);
+    reply_last(&e, 1, &answer);
+    bool said = !answer.failed && wire_say(&x->wire, answer.data, answer.length);
+    (void)said; /* it is cut in any case */
+    buffer_free(&answer);
     shutdown(x->fd, SHUT_RDWR);
     atomic_store(&x->phase, PHASE_WORKING);
 }
@@ -153,9 +273,56 @@ static void refuse_working(struct exchange *x)
 void watch_cut_all(struct watch *w)
 {
     ticker_lock(w->ticker);
-    for (struct exchange *x = w->first; x; x = x->next) {
-        refuse_working(x);
-        shutdown(x->fd, SHUT_RDWR);
+    for (size_t i = 0; i < w->count; i++) {
+        refuse_working(w->exchanges[i]);
+        shutdown(w->exchanges[i]->fd, SHUT_RDWR);
     }
     ticker_unlock(w->ticker);
+}
+
+/* Whoever has sent no whole head for so long is not just about to. */
+static bool rests(const struct exchange *x, int64_t now, int64_t *since_ns)
+{
+    enum { PATIENCE_S = 1 };
+    int phase = atomic_load(&x->phase);
+    *since_ns = atomic_load_explicit(&x->rests_ns, memory_order_relaxed);
+    return (phase == PHASE_IDLE || phase == PHASE_HEAD) &&
+           now - *since_ns > PATIENCE_S * NS_PER_S;
+}
+
+struct resting {
+    struct exchange *exchange;
+    int64_t since_ns;
+};
+
+/* Keeps the `most` that have rested longest, the one that has least so last. */
+static size_t insert(struct resting *longest, size_t count, size_t most,
+                     struct resting one)
+{
+    size_t at = count;
+    for (; at > 0 && longest[at - 1].since_ns > one.since_ns; at--)
+        if (at < most)
+            longest[at] = longest[at - 1];
+    if (at < most)
+        longest[at] = one;
+    return count < most ? count + 1 : most;
+}
+
+size_t watch_make_room(struct watch *w, size_t most)
+{
+    enum { AT_ONCE = 64 };
+    struct resting longest[AT_ONCE], one;
+    size_t count = 0;
+    most = most < AT_ONCE ? most : AT_ONCE;
+    ticker_lock(w->ticker);
+    int64_t now = clock_now_ns();
+    for (size_t i = 0; i < w->count; i++) {
+        one.exchange = w->exchanges[i];
+        if (rests(one.exchange, now, &one.since_ns))
+            count = insert(longest, count, most, one);
+    }
+    for (size_t i = 0; i < count; i++)
+        cut(longest[i].exchange, atomic_load(&longest[i].exchange->phase));
+    ticker_unlock(w->ticker);
+    return count;
 }

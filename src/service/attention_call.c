@@ -1,8 +1,8 @@
 #include "service/attention_call.h"
 
+#include <assert.h>
 #include <string.h>
 
-#include "service/attention_cost.h"
 #include "service/clock.h"
 
 /* An answer that is written where it was asked for: some ten microseconds. */
@@ -211,8 +211,8 @@ static bool looks_small(const struct attention_input *input)
 
 bool attention_call_run_small(struct attention_call *call)
 {
-    if (!call_next(&call->job)) /* parsing: one task without scratch */
-        return true;
+    bool parsing = call_next(&call->job); /* one task without scratch */
+    assert(parsing);
     if (attention_call_decode(call) && !looks_small(&call->state->request.input)) {
         wait_again(call);
         return false;
@@ -281,7 +281,7 @@ void attention_call_go_on(struct attention_call *call)
 {
     /* The answer has begun: it is late no more, only its client can be too slow. */
     call->job.deadline_ns = INT64_MAX;
-    call->job.cost = attention_cost(0, 0, ANSWER_WINDOW);
+    call->job.cost = attention_cost(attention_call_answer(call, ANSWER_WINDOW), 0);
     /* As if no time had passed since the last window. */
     call->state->phase_start_ns =
         clock_now_ns() - (int64_t)(call->serialize_ms * (double)NS_PER_MS);

@@ -10,11 +10,11 @@ static uint64_t rounded(double cost)
 
 uint64_t attention_cost_of_body(size_t body_bytes)
 {
-    return attention_cost(body_bytes, 0, 0);
+    return attention_cost((struct cost_bytes){.nested = body_bytes}, 0);
 }
 
-uint64_t attention_cost(size_t body_bytes, double operations, size_t answer_bytes)
+uint64_t attention_cost(struct cost_bytes bytes, double operations)
 {
-    double bytes = (double)body_bytes + (double)answer_bytes;
-    return rounded(FLOPS_OF_ANY + FLOPS_PER_BYTE * bytes + operations);
+    return rounded(FLOPS_OF_ANY + FLOPS_PER_BYTE * (double)bytes.nested +
+                   FLOPS_PER_BASE64_BYTE * (double)bytes.base64 + operations);
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "service/attention_call.h"
+#include "service/attention_cost.h"
 #include "service/clock.h"
 #include "service/self_test.h"
 
@@ -74,6 +75,13 @@ bool attention_service_answer_small(struct attention_service *s,
     return attention_call_run_small(call);
 }
 
+bool attention_service_has_room(struct attention_service *s, size_t body_bytes,
+                                struct error *e)
+{
+    return body_bytes <= SMALL_BODY ||
+           scheduler_has_room(s->scheduler, attention_cost_of_body(body_bytes), e);
+}
+
 bool attention_service_submit(struct attention_service *s, struct attention_call *call,
                               struct error *e)
 {
@@ -116,7 +124,7 @@ size_t attention_service_stuck(struct attention_service *s)
 
 void attention_service_delete(struct attention_service *s)
 {
-    if (!s || (s->scheduler && !scheduler_idle(s->scheduler)))
+    if (s->scheduler && !scheduler_idle(s->scheduler))
         return;
     scheduler_delete(s->scheduler);
     pthread_mutex_destroy(&s->context.failing);

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "codec/picture_text.h"
-#include "service/attention_cost.h"
 #include "service/clock.h"
 
 /* A task is worth handing to another worker from about 50 us on: that much at the 95
@@ -86,9 +85,20 @@ bool attention_call_decode(struct attention_call *call)
     return state->decoded;
 }
 
+struct cost_bytes attention_call_answer(const struct attention_call *call, size_t bytes)
+{
+    if (call->state->request.tensor_format == TENSOR_BASE64)
+        return (struct cost_bytes){.base64 = bytes};
+    return (struct cost_bytes){.nested = bytes};
+}
+
 static void predict_cost(struct attention_call *call, double operations)
 {
-    call->job.cost = attention_cost(call->body_length, operations, call->answer_bound);
+    const size_t base64 = call->state->request.base64_bytes;
+    struct cost_bytes bytes = attention_call_answer(call, call->answer_bound);
+    bytes.nested += call->body_length - base64;
+    bytes.base64 += base64;
+    call->job.cost = attention_cost(bytes, operations);
 }
 
 static bool parse(struct attention_call *call, struct error *e)
@@ -183,6 +193,9 @@ static bool draw(struct attention_call *call, struct buffer *picture, struct err
 {
     const struct call_state *state = call->state;
     picture_text_draw(&state->request, multi_head_result(state->layer), picture);
+    if (picture->scarce)
+        return error_set(e, ERROR_OUT_OF_MEMORY, "",
+                         "there is no memory for the picture");
     if (picture->failed)
         return error_set(e, ERROR_TOO_LARGE, "",
                          "the picture would be over %zu bytes (answer_limit)",

@@ -1,5 +1,7 @@
 #include "service/job_list.h"
 
+#include <assert.h>
+
 void job_list_init(struct job_list *list)
 {
     *list = (struct job_list){.head = NULL};
@@ -34,6 +36,7 @@ void job_list_sift(struct job_list *list,
     /* Every job is taken out once; those that stay come back in the same order. */
     for (size_t left = list->length; left > 0; left--) {
         struct job *job = job_list_pop(list);
+        assert(job); /* as many as the length says */
         job_list_push(leaves(job, context) ? to : list, job);
     }
 }

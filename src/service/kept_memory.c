@@ -20,8 +20,7 @@ static size_t resident_bytes(void)
     if (!file)
         return 0;
     char text[128] = "", *second;
-    if (!fgets(text, sizeof text, file))
-        text[0] = '\0';
+    text[fread(text, 1, sizeof text - 1, file)] = '\0';
     fclose(file);
     strtoul(text, &second, 10);
     return strtoul(second, NULL, 10) * (size_t)sysconf(_SC_PAGESIZE);

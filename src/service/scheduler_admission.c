@@ -81,6 +81,14 @@ static bool is_welcome(const struct scheduler *s, uint64_t cost, struct error *e
     return work_fits(s, cost, s->pending, e);
 }
 
+bool scheduler_has_room(struct scheduler *s, uint64_t cost, struct error *e)
+{
+    pthread_mutex_lock(&s->lock);
+    bool welcome = is_welcome(s, counted(cost), e);
+    pthread_mutex_unlock(&s->lock);
+    return welcome;
+}
+
 /* Into the sums, or out of them. */
 static void count_work(struct scheduler *s, enum knowledge k, uint64_t cost, bool out)
 {

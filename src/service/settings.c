@@ -233,6 +233,11 @@ static bool check_together(const struct settings *s, struct error *e)
         return error_set(e, ERROR_INVALID_INPUT, "metrics_port",
                          "metrics_bind and metrics_port name the address of bind and "
                          "port: set another metrics_port, or neither");
+    if (!s->tls_certificate[0] != !s->tls_key[0])
+        return error_set(e, ERROR_INVALID_INPUT,
+                         s->tls_key[0] ? "tls_certificate" : "tls_key",
+                         "tls_certificate and tls_key belong together: set both, or "
+                         "neither");
     return true;
 }
 

@@ -1,69 +1,20 @@
 #include "service/settings_file.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
+
+#include "service/text_file.h"
 
 #define BLANKS " \t\r"
 
-/* Not more than `most` bytes, however much the file grows meanwhile. */
-static ssize_t read_all(int fd, char *text, size_t most)
-{
-    size_t length = 0;
-    while (length < most) {
-        ssize_t more = read(fd, text + length, most - length);
-        if (more < 0)
-            return -1;
-        if (more == 0)
-            break;
-        length += (size_t)more;
-    }
-    return (ssize_t)length;
-}
-
-static bool read_open(struct settings_file *f, int fd, struct error *e)
-{
-    struct stat status;
-    if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode))
-        return error_set(e, ERROR_INVALID_INPUT, "config", "%s: is not a regular file",
-                         f->path);
-
-    f->text = malloc(SETTINGS_FILE_MOST_BYTES + 2);
-    if (!f->text)
-        return error_set(e, ERROR_OUT_OF_MEMORY, "config", "%s: no memory", f->path);
-
-    ssize_t length = read_all(fd, f->text, SETTINGS_FILE_MOST_BYTES + 1);
-    if (length < 0)
-        return error_set(e, ERROR_INVALID_INPUT, "config", "%s: %s", f->path,
-                         strerror(errno));
-    if (length > SETTINGS_FILE_MOST_BYTES)
-        return error_set(e, ERROR_INVALID_INPUT, "config",
-                         "%s: is larger than %d bytes", f->path,
-                         SETTINGS_FILE_MOST_BYTES);
-    if (memchr(f->text, '\0', (size_t)length))
-        return error_set(e, ERROR_INVALID_INPUT, "config", "%s: is not a text",
-                         f->path);
-    f->text[length] = '\0';
-    f->next = f->text;
-    return true;
-}
-
 bool settings_file_open(struct settings_file *f, const char *path, struct error *e)
 {
+    size_t length;
     *f = (struct settings_file){.path = path};
-    /* O_NONBLOCK: opening a FIFO must not wait for its writer. */
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0)
-        return error_set(e, ERROR_INVALID_INPUT, "config", "%s: %s", path,
-                         strerror(errno));
-    bool read = read_open(f, fd, e);
-    close(fd);
-    if (!read)
-        settings_file_close(f);
-    return read;
+    f->text =
+        text_file_read(path, "config", SETTINGS_FILE_MOST_BYTES, &length, NULL, e);
+    f->next = f->text;
+    return f->text != NULL;
 }
 
 void settings_file_close(struct settings_file *f)

@@ -151,6 +151,7 @@ void settings_print(const struct settings *s, struct buffer *out)
         buffer_printf(out, "%s = %-*.*s  # ", settings_table[i].name,
                       (int)(30 - strlen(settings_table[i].name)), (int)value.length,
                       value.data ? value.data : "");
+        out->failed = out->failed || value.failed;
         print_source(s, i, out);
         buffer_text(out, "\n");
         buffer_free(&value);

@@ -1,5 +1,5 @@
-// Runs the test files one after another: some of them measure time. Names given on the
-// command line choose: `npm test attention errors`.
+// Runs the test files one after another, as some of them measure time; JOBS=2 at once.
+// Names given on the command line choose: `npm test attention errors`.
 import { readdirSync } from 'node:fs';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
@@ -13,7 +13,7 @@ const files = readdirSync(here)
   .map((name) => here + name);
 
 const totals = { pass: 0, fail: 0 };
-run({ files, concurrency: 1 })
+run({ files, concurrency: Number(process.env.JOBS ?? 1) })
   .on('test:pass', () => totals.pass++)
   .on('test:fail', () => {
     totals.fail++;

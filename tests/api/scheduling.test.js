@@ -99,6 +99,7 @@ async function latencies(service, body, count) {
   return { p50: all[count >> 1], p99: all[Math.floor(count * 0.99)] };
 }
 
+// threat 91
 test('small requests pass large ones that keep every worker busy', async (t) => {
   const r = generator(5);
   const T = sanitized ? 512 : 3072;

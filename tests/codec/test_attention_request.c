@@ -64,6 +64,21 @@ static const char every_option[] =
     "\"k\":2,\"compare\":true},\"rope\":{\"base\":5e5,\"dims\":4,\"interleaved\":true,"
     "\"positions\":[[0,1,2],[3,4,16777215]]}}";
 
+START_TEST(what_comes_as_base64_is_counted)
+{
+    struct arena arena;
+    arena_init(&arena, SIZE_MAX, NULL);
+    struct attention_request q = decode_or_fail(
+        "{\"sequences\":{\"dtype\":\"f32\",\"shape\":[1,1],\"data\":\"AACAPw==\"},"
+        "\"mask\":{\"data\":\"AQ==\",\"dtype\":\"bool\",\"shape\":[1]}}",
+        &arena);
+    ck_assert_uint_eq(q.base64_bytes, 12);
+    q = decode_or_fail("{\"sequences\":[[1]]}", &arena);
+    ck_assert_uint_eq(q.base64_bytes, 0);
+    arena_free(&arena);
+}
+END_TEST
+
 START_TEST(every_member_finds_its_place)
 {
     struct arena arena;
@@ -569,8 +584,10 @@ static const struct {
     /* nothing, and no object */
     {"", ERROR_EMPTY_BODY, "", ""},
     {" \r\n\t", ERROR_EMPTY_BODY, "", ""},
-    {"null", ERROR_INVALID_JSON, "", "must be an object, not null"},
-    {"[{}]", ERROR_INVALID_JSON, "", "must be an object, not an array"},
+    {"null", ERROR_INVALID_JSON, "",
+     "line 1, column 1 (byte 0): must be an object, not null"},
+    {" [{}]", ERROR_INVALID_JSON, "",
+     "line 1, column 2 (byte 1): must be an object, not an array"},
     {"[1,", ERROR_INVALID_JSON, "", "the text ends"},
 
     /* not JSON, even when something before is wrong, too */
@@ -583,9 +600,13 @@ static const struct {
     {"{\"heads\":1,\"heads\":1}", ERROR_INVALID_JSON, "", "twice"},
     {"{\"weights\":{\"bq\":[1],\"bq\":[1]}}", ERROR_INVALID_JSON, "", "twice"},
     {"{\"map_heads\":[0,1,2,3,4,0", ERROR_INVALID_JSON, "", "the text ends"},
+    {"{\"labels\":[\"\",\"\",\"\",\"\",\"\",\"\",\"\"", ERROR_INVALID_JSON, "",
+     "the text ends"},
+    {"{\"sequences\":{\"dtype\":\"f32\",x", ERROR_INVALID_JSON, "", "the name of a"},
     {"\xEF\xBB\xBF{}", ERROR_INVALID_JSON, "", "byte 0"},
 };
 
+/* Threats 51, 61, 62, 72, 73. */
 START_TEST(a_refusal_says_what_and_where)
 {
     for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++) {
@@ -622,6 +643,7 @@ static void cut_everywhere(const char *body)
     }
 }
 
+/* Threat 52. */
 START_TEST(every_truncation_of_a_request_is_called_not_json)
 {
     const char *const bodies[] = {everything, every_option, method_requests[6],
@@ -641,6 +663,36 @@ START_TEST(a_refusal_carries_the_id_that_was_read_before_it)
     ck_assert(!decoded(body, strlen(body), &arena, &q, &e));
     check_text(q.id, "r7");
     arena_free(&arena);
+}
+END_TEST
+
+/* Threat 58. */
+START_TEST(the_depth_is_a_limit_of_its_own)
+{
+    static const struct {
+        size_t depth;
+        const char *body, *message;
+    } cases[] = {
+        {0, "{\"x\":[[[[[[[[[[[[[[[0]]]]]]]]]]]]]]]}", "unknown member"},
+        {0, "{\"x\":[[[[[[[[[[[[[[[[0]]]]]]]]]]]]]]]]}",
+         "deeper than 16 levels (json_depth)"},
+        {2, "{\"sequences\":[{}]}", "deeper than 2 levels (json_depth)"},
+        {6, "{\"x\":[[[[[0]]]]]}", "unknown member"},
+        {6, "{\"x\":[[[[[[0]]]]]]}", "deeper than 6 levels (json_depth)"},
+        {17, "{\"x\":[[[[[[[[[[[[[[[[0]]]]]]]]]]]]]]]]}", "unknown member"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct attention_limits deep = limits;
+        struct arena arena;
+        struct attention_request q;
+        struct error e = {0};
+        deep.json_depth = cases[i].depth;
+        arena_init(&arena, SIZE_MAX, NULL);
+        ck_assert(!attention_request_decode(cases[i].body, strlen(cases[i].body), &deep,
+                                            &arena, &q, &e));
+        ck_assert_msg(strstr(e.message, cases[i].message) != NULL, "%s", e.message);
+        arena_free(&arena);
+    }
 }
 END_TEST
 
@@ -678,6 +730,7 @@ static void decode_with_little_memory(const char *body)
     }
 }
 
+/* Threat 88. */
 START_TEST(with_little_memory_decoding_succeeds_or_says_so)
 {
     decode_with_little_memory(everything);
@@ -724,13 +777,15 @@ START_TEST(the_json_test_suite_is_refused_for_the_right_reason)
 END_TEST
 
 TEST_PROGRAM("attention_request", every_member_finds_its_place,
-             every_option_finds_its_place, options_that_are_given_otherwise,
+             what_comes_as_base64_is_counted, every_option_finds_its_place,
+             options_that_are_given_otherwise,
              every_parameter_of_a_method_finds_its_place,
              a_method_without_maps_has_none_by_default, every_weight_finds_its_place,
              projected_tensors_may_have_rank_2_to_4, what_is_not_given_has_its_default,
              a_refusal_says_what_and_where,
              every_truncation_of_a_request_is_called_not_json,
              a_refusal_carries_the_id_that_was_read_before_it,
+             the_depth_is_a_limit_of_its_own,
              labels_and_heads_may_be_as_many_as_the_limits_say,
              with_little_memory_decoding_succeeds_or_says_so,
              the_json_test_suite_is_refused_for_the_right_reason)

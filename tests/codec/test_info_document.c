@@ -6,7 +6,7 @@ static const struct info info = {
     .version = "0.1.0",
     .blas = "OpenBLAS 0.3.21",
     .simd = "x86-64-v4",
-    .attention = {256, 8192, 4096, 128, 67108864, 268435456},
+    .attention = {256, 8192, 4096, 128, 67108864, 268435456, 16},
     .header_limit = 16384,
     .body_limit = 16777216,
     .connection_limit = 4096,
@@ -32,6 +32,7 @@ static const struct info info = {
 #define LIMITS                                                                    \
     "\"limits\":{\"max_batch\":256,\"max_tokens\":8192,\"max_width\":4096,"       \
     "\"max_heads\":128,\"max_map_numbers\":67108864,\"answer_limit\":268435456,"  \
+    "\"json_depth\":16,"                                                          \
     "\"header_limit\":16384,\"body_limit\":16777216,\"memory_limit\":1073741824," \
     "\"connection_limit\":4096,\"queue_depth\":128,"                              \
     "\"queue_work\":4000000000000,\"queue_wait_ms\":2000.5,"                      \

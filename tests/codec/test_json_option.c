@@ -75,5 +75,17 @@ START_TEST(a_list_without_room_says_so)
 }
 END_TEST
 
+START_TEST(a_zero_byte_does_not_cut_a_name_that_is_shown)
+{
+    static const char name[] = "heads\0x";
+    static const char *const names[] = {"heads"};
+    struct error e = {0};
+    const struct json_text text = {name, sizeof name - 1};
+    ck_assert(!json_option_unknown(NULL, text, names, 1, &e));
+    ck_assert_str_eq(e.path, "/heads?x");
+}
+END_TEST
+
 TEST_PROGRAM("json_option", a_whole_number_has_two_ends,
-             a_list_keeps_what_it_held_when_it_grows, a_list_without_room_says_so)
+             a_list_keeps_what_it_held_when_it_grows,
+             a_zero_byte_does_not_cut_a_name_that_is_shown, a_list_without_room_says_so)

@@ -43,6 +43,7 @@ START_TEST(json_is_accepted)
 }
 END_TEST
 
+/* Threats 51-59, 64. */
 START_TEST(what_is_not_json_is_refused_with_its_place)
 {
     const struct {
@@ -112,9 +113,9 @@ START_TEST(what_is_not_json_is_refused_with_its_place)
         {"\"\xFF\"", "line 1, column 2 (byte 1): the text is not valid UTF-8"},
         {"\"\xE2\x28\xA1\"", "line 1, column 2 (byte 1): the text is not valid UTF-8"},
         {"[[[[[[[[[[[[[[[[[",
-         "line 1, column 17 (byte 16): nested deeper than 16 levels"},
+         "line 1, column 17 (byte 16): nested deeper than 16 levels (json_depth)"},
         {"[[[[[[[[[[[[[[[[{",
-         "line 1, column 17 (byte 16): nested deeper than 16 levels"},
+         "line 1, column 17 (byte 16): nested deeper than 16 levels (json_depth)"},
         {"{\"a\":1,\"b\":2,\"\\u0061\":3}",
          "line 1, column 14 (byte 13): the member \"a\" stands here twice"},
     };
@@ -129,6 +130,7 @@ START_TEST(what_is_not_json_is_refused_with_its_place)
 }
 END_TEST
 
+/* Threat 53. */
 START_TEST(a_zero_byte_is_refused_everywhere)
 {
     const char text[] = "{\"ab\" : [ 1.5e3 , true ] }";
@@ -158,6 +160,7 @@ START_TEST(a_long_name_is_clipped_between_characters)
 }
 END_TEST
 
+/* Threats 60, 68. */
 START_TEST(the_limits_are_refused_only_beyond_them)
 {
     char text[4096], number[1200];
@@ -179,6 +182,76 @@ START_TEST(the_limits_are_refused_only_beyond_them)
 }
 END_TEST
 
+/* Threat 60. */
+START_TEST(a_name_is_refused_only_beyond_its_limit)
+{
+    const char *const parts[] = {"n", "\\n", "\\u00e9", "\xC3\xA9", "\\uD834\\uDD1E"};
+    char text[1200];
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        for (size_t bytes = 1018; bytes < 1034; bytes++) {
+            const size_t part = strlen(parts[i]), copies = bytes / part;
+            size_t length = (size_t)sprintf(text, " {\"");
+            for (size_t n = 0; n < bytes - copies * part; n++)
+                text[length++] = '-';
+            for (size_t n = 0; n < copies; n++, length += part)
+                memcpy(text + length, parts[i], part);
+            length += (size_t)sprintf(text + length, "\":1}");
+            struct error e;
+            bool fits = bytes <= JSON_MAX_NAME;
+            ck_assert_msg(check_text(text, length, &e) == fits, "%zu: %s", bytes,
+                          e.message);
+            if (!fits)
+                ck_assert_str_eq(e.message,
+                                 "line 1, column 3 (byte 2): a name is longer "
+                                 "than 1024 bytes");
+        }
+}
+END_TEST
+
+START_TEST(what_is_wrong_inside_a_name_is_found_before_its_length)
+{
+    const struct {
+        const char *wrong, *message;
+    } cases[] = {
+        {"\\x", "(byte 4): this is not an escape"},
+        {"\t", "(byte 4): a control character in a string must be escaped"},
+        {"\xFF", "(byte 4): the text is not valid UTF-8"},
+        {"\\uDC00", "(byte 4): half of a surrogate pair stands alone"},
+    };
+    char text[4096];
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        memset(text, 'n', sizeof text);
+        memcpy(text, "{\"nn", 4);
+        memcpy(text + 4, cases[i].wrong, strlen(cases[i].wrong));
+        struct error e;
+        ck_assert(!check_text(text, sizeof text, &e));
+        ck_assert_msg(strstr(e.message, cases[i].message) != NULL, "%s", e.message);
+    }
+}
+END_TEST
+
+/* Threat 58. */
+START_TEST(the_depth_is_what_the_caller_says)
+{
+    for (size_t depth = 1; depth <= JSON_MOST_DEPTH; depth++)
+        for (size_t extra = 0; extra < 2; extra++) {
+            char text[2 * JSON_MOST_DEPTH + 2];
+            memset(text, '[', depth + extra);
+            memset(text + depth + extra, ']', depth + extra);
+            struct arena arena;
+            struct json_reader r;
+            struct error e = {0};
+            arena_init(&arena, 1 << 16, NULL);
+            json_reader_init(&r, text, 2 * (depth + extra), &arena);
+            r.most_depth = depth;
+            ck_assert_int_eq(json_reader_check(&r, &e), extra == 0);
+            ck_assert(extra == 0 || strstr(e.message, " levels (json_depth)"));
+            arena_free(&arena);
+        }
+}
+END_TEST
+
+/* Threat 52. */
 START_TEST(every_truncation_is_refused)
 {
     const char *const texts[] = {
@@ -200,6 +273,7 @@ START_TEST(every_truncation_is_refused)
 }
 END_TEST
 
+/* Threat 58. */
 START_TEST(deep_nesting_does_not_recurse_deeply)
 {
     const size_t length = 1000000;
@@ -347,7 +421,8 @@ START_TEST(every_escape_is_what_it_means)
 }
 END_TEST
 
-/* Wherever in a long string it stands: what ends it, and what is wrong in it. */
+/* Wherever in a long string it stands: what ends it, and what is wrong in it. Threats
+ * 56, 57. */
 START_TEST(a_long_string_is_looked_at_everywhere)
 {
     static const struct {
@@ -384,6 +459,7 @@ START_TEST(a_long_string_is_looked_at_everywhere)
 }
 END_TEST
 
+/* Threat 60. */
 START_TEST(names_with_the_same_hash_are_still_different)
 {
     const char *text =
@@ -501,6 +577,7 @@ static char *read_file(const char *folder, const char *name, size_t *length)
     return text;
 }
 
+/* Threats 51-59, 64. */
 START_TEST(the_json_test_suite_is_judged_as_it_says)
 {
     char folder[512];
@@ -543,6 +620,7 @@ static bool is_its_own_limit(const json_error_t *theirs)
            code == json_error_numeric_overflow;
 }
 
+/* Threats 53, 54, 56, 57. */
 START_TEST(mutated_documents_are_judged_as_by_jansson)
 {
     const char *const seeds[] = {
@@ -589,7 +667,9 @@ END_TEST
 TEST_PROGRAM(
     "json_reader", json_is_accepted, what_is_not_json_is_refused_with_its_place,
     a_zero_byte_is_refused_everywhere, a_long_name_is_clipped_between_characters,
-    the_limits_are_refused_only_beyond_them, every_truncation_is_refused,
+    the_limits_are_refused_only_beyond_them, a_name_is_refused_only_beyond_its_limit,
+    what_is_wrong_inside_a_name_is_found_before_its_length,
+    the_depth_is_what_the_caller_says, every_truncation_is_refused,
     deep_nesting_does_not_recurse_deeply, a_document_is_read_as_it_is_asked_for,
     another_kind_is_refused_where_it_stands, every_kind_has_a_name,
     every_escape_is_what_it_means, a_long_string_is_looked_at_everywhere,

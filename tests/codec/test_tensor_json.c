@@ -73,6 +73,7 @@ START_TEST(nested_arrays_become_rows_of_floats)
 }
 END_TEST
 
+/* Threats 61, 66, 78. */
 START_TEST(what_is_no_tensor_is_refused_where_it_goes_wrong)
 {
     const struct {
@@ -142,6 +143,7 @@ START_TEST(what_is_not_json_is_called_so)
 }
 END_TEST
 
+/* Threat 81. */
 START_TEST(too_many_are_counted_but_not_stored)
 {
     const struct {
@@ -179,6 +181,7 @@ static char *make_matrix(size_t rows, size_t width, int digits)
     return text;
 }
 
+/* Threat 63. */
 START_TEST(memory_stays_in_proportion_to_the_text)
 {
     const int digits[] = {0, 1, 8, 100};
@@ -251,6 +254,13 @@ START_TEST(a_batch_is_one_sequence_or_several_of_any_length)
 }
 END_TEST
 
+START_TEST(a_tensor_that_was_not_given_has_no_numbers)
+{
+    ck_assert_uint_eq(tensor_count(&(struct tensor){0}), 0);
+}
+END_TEST
+
+/* Threat 78. */
 START_TEST(a_batch_that_does_not_fit_is_refused_where_it_goes_wrong)
 {
     const struct {
@@ -385,6 +395,7 @@ START_TEST(all_half_floats_are_converted_exactly)
 }
 END_TEST
 
+/* Threats 72, 73, 81. */
 START_TEST(a_packed_tensor_that_does_not_fit_is_refused_where_it_goes_wrong)
 {
     const struct {
@@ -468,6 +479,7 @@ START_TEST(the_first_of_many_that_is_not_finite_is_told)
 }
 END_TEST
 
+/* Threat 82. */
 START_TEST(a_shape_whose_product_wraps_is_refused)
 {
     const struct tensor_rules rules = {4, 4, SIZE_MAX, "max_tokens"};
@@ -634,6 +646,7 @@ static void try_every_memory(const char *text, size_t most, size_t step)
     ck_assert(good);
 }
 
+/* Threat 88. */
 START_TEST(with_little_memory_they_succeed_or_say_so)
 {
     const char *const texts[] = {
@@ -644,6 +657,7 @@ START_TEST(with_little_memory_they_succeed_or_say_so)
         "[{\"dtype\":\"i64\",\"shape\":[1,1],\"data\":\"AQAAAAA\\u0041AAA=\"}]",
         "{\"\\u0064type\":\"f16\",\"shape\":[2,1],\"data\":\"APwAAA==\"}",
         "{\"dtype\":\"bool\",\"shape\":[1,3],\"data\":\"AQAB\"}",
+        "{\"dtype\":\"bool\",\"shape\":[3,1,1],\"data\":\"AQAB\"}",
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         try_every_memory(texts[i], 1024, 3);
@@ -671,6 +685,7 @@ TEST_PROGRAM("tensor_json", nested_arrays_become_rows_of_floats,
              what_is_not_json_is_called_so, too_many_are_counted_but_not_stored,
              memory_stays_in_proportion_to_the_text,
              a_batch_is_one_sequence_or_several_of_any_length,
+             a_tensor_that_was_not_given_has_no_numbers,
              a_batch_that_does_not_fit_is_refused_where_it_goes_wrong,
              every_dtype_becomes_float32, all_half_floats_are_converted_exactly,
              a_packed_tensor_that_does_not_fit_is_refused_where_it_goes_wrong,

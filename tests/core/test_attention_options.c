@@ -178,10 +178,10 @@ START_TEST(limits_count_the_past_and_what_is_answered)
                                                 .max_width = 8, .max_heads = 4,
                                                 .max_map_numbers = 29};
     const struct refusal rows[] = {
-        {"/past/key", "has 2 tokens, with those of the request the setting max_tokens allows 6",
+        {"/past/key", "has 2 tokens, with those of the request 7, the setting max_tokens allows 6",
          {FIVE, PAST(CUBE(1, 2, 4), CUBE(1, 2, 4))}},
-        {"/past/key", "has 18446744073709551615 tokens, with those of the request the "
-                      "setting max_tokens allows 6",
+        {"/past/key", "has 18446744073709551615 tokens, with those of the request "
+                      "18446744073709551615, the setting max_tokens allows 6",
          {FIVE, PAST(CUBE(1, SIZE_MAX, 4), CUBE(1, SIZE_MAX, 4))}},
         {"", "the attention maps have 30 numbers, the setting max_map_numbers allows 29 "
              "(\"maps\": \"none\" needs none)",

@@ -30,7 +30,10 @@ struct attention_service {
     _Atomic size_t windows; /* of each answer, where it is more than one */
     _Atomic size_t again;   /* windows after the first that were asked for */
     _Atomic size_t cancelled;
-    pthread_mutex_t lock; /* guards what follows */
+    _Atomic int error;     /* enum error_code: what calls end with, if any */
+    _Atomic size_t pieces; /* an answer is cut into, where it is more than one */
+    _Atomic bool small;    /* answers are given on the thread that asks */
+    pthread_mutex_t lock;  /* guards what follows */
     struct attention_call *waiting[256];
     size_t count;
     pthread_t worker;
@@ -60,6 +63,26 @@ struct fixture {
 
 /* The pool that tests command. */
 
+/* Of tests/faults, where it is linked: what belongs to the test does not fail. */
+__attribute__((weak)) void failing_spare(void);
+
+static void write_answer(struct attention_call *call, size_t pieces)
+{
+    pieces = pieces > 1 ? pieces : 1;
+    char *text = arena_alloc(&call->arena, 64, 1, &call->error);
+    call->pieces =
+        arena_alloc(&call->arena, pieces, sizeof *call->pieces, &call->error);
+    ck_assert(text && call->pieces);
+    call->answer_bytes =
+        (size_t)snprintf(text, 64, "{\"bytes\": %zu}", call->body_length);
+    call->piece_count = pieces;
+    for (size_t i = 0; i < pieces; i++) {
+        size_t from = call->answer_bytes * i / pieces;
+        call->pieces[i].iov_base = text + from;
+        call->pieces[i].iov_len = call->answer_bytes * (i + 1) / pieces - from;
+    }
+}
+
 static void give_back(struct attention_service *pool, struct attention_call *call)
 {
     if (atomic_load(&call->cancelled)) {
@@ -68,17 +91,13 @@ static void give_back(struct attention_service *pool, struct attention_call *cal
     } else if (atomic_load(&pool->closed) && atomic_load(&pool->hold)) {
         error_set(&call->error, ERROR_SHUTTING_DOWN, "",
                   "the service is shutting down");
+    } else if (atomic_load(&pool->error)) {
+        error_set(&call->error, (enum error_code)atomic_load(&pool->error), "",
+                  "what the test wants");
     } else {
-        char *text = arena_alloc(&call->arena, 64, 1, &call->error);
-        call->pieces = arena_alloc(&call->arena, 1, sizeof *call->pieces, &call->error);
-        ck_assert(text && call->pieces);
-        call->answer_bytes =
-            (size_t)snprintf(text, 64, "{\"bytes\": %zu}", call->body_length);
-        *call->pieces = (struct iovec){text, call->answer_bytes};
-        call->piece_count = 1;
+        write_answer(call, atomic_load(&pool->pieces));
         call->more = ++call->answer_bound < atomic_load(&pool->windows);
     }
-    call->done(call);
 }
 
 static struct attention_call *take(struct attention_service *pool)
@@ -102,12 +121,16 @@ static struct attention_call *take(struct attention_service *pool)
 static void *work(void *context)
 {
     struct attention_service *pool = context;
+    if (failing_spare)
+        failing_spare();
     while (!atomic_load(&pool->ended)) {
         struct attention_call *call = take(pool);
-        if (call)
-            give_back(pool, call);
-        else
+        if (!call) {
             nanosleep(&(struct timespec){0, 200000}, NULL);
+            continue;
+        }
+        give_back(pool, call);
+        call->done(call);
     }
     return NULL;
 }
@@ -115,19 +138,31 @@ static void *work(void *context)
 struct attention_service *attention_service_new(
     const struct attention_service_options *options, struct error *e)
 {
-    (void)options, (void)e;
+    (void)options;
     struct attention_service *pool = calloc(1, sizeof *pool);
-    ck_assert_ptr_nonnull(pool);
-    pthread_mutex_init(&pool->lock, NULL);
-    ck_assert_int_eq(pthread_create(&pool->worker, NULL, work, pool), 0);
-    return pool;
+    if (pool)
+        pthread_mutex_init(&pool->lock, NULL);
+    if (pool && pthread_create(&pool->worker, NULL, work, pool) == 0)
+        return pool;
+    free(pool);
+    error_set(e, ERROR_OUT_OF_MEMORY, "", "no memory for the pool");
+    return NULL;
 }
 
 bool attention_service_answer_small(struct attention_service *pool,
                                     struct attention_call *call)
 {
-    (void)pool, (void)call;
-    return false;
+    bool small = atomic_load(&pool->small);
+    if (small)
+        give_back(pool, call);
+    return small;
+}
+
+bool attention_service_has_room(struct attention_service *pool, size_t body_bytes,
+                                struct error *e)
+{
+    return body_bytes <= 8192 || !atomic_load(&pool->full) ||
+           error_set(e, ERROR_OVERLOADED, "", "the queue is full");
 }
 
 bool attention_service_submit(struct attention_service *pool,

@@ -45,10 +45,32 @@ START_TEST(the_best_quality_wins)
         {"application/json;q=0.1234", NEITHER},
         {"application/json;q=", NEITHER},
         {"application/json;q=x", NEITHER},
+        {"application/json;q=1.1", NEITHER},
+        {"application/json;q=0.a", NEITHER},
+        {"application/json;q=0.:", NEITHER},
+        {"application/json;q=1x", NEITHER},
+        {"application/json;q=3.0", NEITHER},
+        {"application/json;q", JSON},
+        {"application/json;r=0", JSON},
+        {"\ttext/plain\t,\t", TEXT},
+        {"text/*, xpplication/*", TEXT},
+        {"application/y", NEITHER},
+        {"text/plain;a=\"x\\\",q=0\"", TEXT},
+        {"text/plain;a=\"x\\", TEXT},
+        {"text/plain;a=\"b\\c\";q=0, */*;q=0.1", JSON},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         ck_assert_msg(choose(cases[i].accept) == cases[i].choice, "%s: %zu, not %zu",
                       cases[i].accept, choose(cases[i].accept), cases[i].choice);
+}
+END_TEST
+
+START_TEST(no_more_than_four_offers_are_looked_at)
+{
+    static const char *const offers[] = {"a/a", "a/b", "a/c", "a/d", "a/e"};
+    const char *last = "a/d", *beyond = "a/e";
+    ck_assert_uint_eq(accept_choose(&last, 1, offers, 5), 3);
+    ck_assert_uint_eq(accept_choose(&beyond, 1, offers, 5), 4);
 }
 END_TEST
 
@@ -79,6 +101,7 @@ START_TEST(prometheus_gets_openmetrics)
 }
 END_TEST
 
+/* threats 41, 42 */
 START_TEST(only_json_in_utf_8_is_json)
 {
     static const struct {
@@ -91,6 +114,8 @@ START_TEST(only_json_in_utf_8_is_json)
         {"application/json;charset=UTF-8", true},
         {"application/json; charset=\"utf-8\"", true},
         {"application/json; profile=x", true},
+        {"application/json; charset", true},
+        {"application/json; flavour=utf-16", true},
         {"application/json; charset=iso-8859-1", false},
         {"application/json; charset=utf-16", false},
         {"application/json; charset=", false},
@@ -106,6 +131,6 @@ START_TEST(only_json_in_utf_8_is_json)
 }
 END_TEST
 
-TEST_PROGRAM("accept", the_best_quality_wins,
+TEST_PROGRAM("accept", the_best_quality_wins, no_more_than_four_offers_are_looked_at,
              without_an_accept_the_first_offer_is_taken, several_fields_count_as_one,
              prometheus_gets_openmetrics, only_json_in_utf_8_is_json)

@@ -1,6 +1,7 @@
 #include "http/request_id.h"
 #include "support/test.h"
 
+/* threats 48, 117 */
 START_TEST(an_id_is_of_a_closed_alphabet)
 {
     static const struct {
@@ -45,6 +46,7 @@ END_TEST
 #define TRACE  "0af7651916cd43dd8448eb211c80319c"
 #define PARENT "b7ad6b7169203331"
 
+/* threat 49 */
 START_TEST(a_traceparent_is_taken_or_ignored)
 {
     static const struct {

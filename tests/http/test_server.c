@@ -1,3 +1,4 @@
+#include <jansson.h>
 #include <signal.h>
 #include <sys/signalfd.h>
 
@@ -35,6 +36,7 @@ END_TEST
 
 #define JSON_7 POST_HEAD "Content-Length: 7\r\n"
 
+/* threats 1, 2, 6-9, 13, 31, 32, 36-44 */
 START_TEST(a_refusal_says_why)
 {
     static const struct {
@@ -47,12 +49,13 @@ START_TEST(a_refusal_says_why)
         {"GET /../livez HTTP/1.1\r\nHost: a\r\n\r\n", "404", "not-found", "", false},
         {"GET http://b/livez HTTP/1.1\r\nHost: a\r\n\r\n", "404", "not-found", "",
          false},
-        {"GET /livez%00 HTTP/1.1\r\nHost: a\r\n\r\n", "400", "bad-request", "", false},
-        {"GET /%6civez HTTP/1.1\r\nHost: a\r\n\r\n", "400", "bad-request", "", false},
+        {"GET /livez%00 HTTP/1.1\r\nHost: a\r\n\r\n", "400", "bad-request", "", true},
+        {"GET /%6civez HTTP/1.1\r\nHost: a\r\n\r\n", "400", "bad-request", "", true},
         {"GET /%2e%2e%2flivez HTTP/1.1\r\nHost: a\r\n\r\n", "400", "bad-request", "",
-         false},
+         true},
         {"GET * HTTP/1.1\r\nHost: a\r\n\r\n", "400", "bad-request", "", false},
-        {"CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n", "400", "bad-request", "", false},
+        {"CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n", "501", "not-implemented", "",
+         true},
         {"DELETE /livez HTTP/1.1\r\nHost: a\r\n\r\n", "405", "method-not-allowed",
          "Allow: GET, HEAD, OPTIONS\r\n", false},
         {"GET /v1/attention HTTP/1.1\r\nHost: a\r\n\r\n", "405", "method-not-allowed",
@@ -92,6 +95,12 @@ START_TEST(a_refusal_says_why)
         {JSON_7 "Content-Length: 7\r\n\r\n{\"a\":1}", "400", "bad-request", "", true},
         {JSON_7 "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "400", "bad-request", "",
          true},
+        {"POST * HTTP/1.1\r\nHost: a\r\n\r\n", "400", "bad-request", "for OPTIONS",
+         false},
+        {"GET / HTTP/3.0\r\n", "505", "bad-request", "HTTP/1.1", true},
+        {"\x16\x03\x01", "400", "bad-request", "the request line is malformed", true},
+        {POST_HEAD "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\nx", "400",
+         "bad-request", "the chunked coding is malformed", true},
         {POST_HEAD "Transfer-Encoding: gzip\r\n\r\nabc", "501", "not-implemented", "",
          true},
         {POST_HEAD "Transfer-Encoding: gzip, chunked\r\n\r\nabc", "501",
@@ -132,6 +141,7 @@ START_TEST(a_refusal_says_why)
 }
 END_TEST
 
+/* threat 34 */
 START_TEST(a_head_has_a_limit)
 {
     static const char *const flags[] = {"--header-limit", "1KiB", NULL};
@@ -152,6 +162,7 @@ START_TEST(a_head_has_a_limit)
 }
 END_TEST
 
+/* threats 23, 24 */
 START_TEST(requests_on_one_connection_are_answered_in_order)
 {
     fixture_start(&f, no_flags);
@@ -178,6 +189,7 @@ START_TEST(requests_on_one_connection_are_answered_in_order)
 }
 END_TEST
 
+/* threat 30 */
 START_TEST(a_request_may_come_byte_by_byte)
 {
     fixture_start(&f, no_flags);
@@ -214,12 +226,15 @@ START_TEST(options_tells_what_is_allowed)
     ASSERT_STARTS(answer, "HTTP/1.1 204 ");
     ASSERT_HAS(answer, "\r\nAllow: POST, OPTIONS\r\n");
     ASSERT_HAS(answer, "\r\nX-Request-Id: ");
+    ASSERT_HAS(ask(&f, "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n"),
+               "\r\nAllow: GET, HEAD, POST, OPTIONS\r\n");
     ASSERT_STARTS(ask(&f, "OPTIONS /nothing HTTP/1.1\r\nHost: a\r\n\r\n"),
                   "HTTP/1.1 404 ");
     fixture_end(&f, false);
 }
 END_TEST
 
+/* threat 7 */
 START_TEST(a_refusal_is_sent_instead_of_100_continue)
 {
     static const char *const flags[] = {"--body-limit", "2KiB", NULL};
@@ -251,6 +266,7 @@ static void send_chunks(int fd, int count)
     client_send(fd, "0\r\nContent-Length: 3\r\n\r\n");
 }
 
+/* threat 21 */
 START_TEST(a_chunked_body_may_be_as_long_as_any)
 {
     static const char *const flags[] = {"--body-limit", "100000", NULL};
@@ -276,6 +292,27 @@ START_TEST(a_chunked_body_may_be_as_long_as_any)
     send_chunks(fd, 201);
     ck_assert_str_eq(client_hear(fd), ""); /* cut */
     close(fd);
+    fixture_end(&f, false);
+}
+END_TEST
+
+/* The head was taken, and some of the body, before the rest shows what it is.
+ * threats 17, 18 */
+START_TEST(a_body_may_be_refused_in_its_middle)
+{
+    fixture_start(&f, no_flags);
+    int fd = client_open(&f);
+    client_send(fd, POST_HEAD "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n");
+    await(atomic_load(&f.site.in_flight) == 1);
+    nanosleep(&(struct timespec){0, 50000000}, NULL); /* read, in all likelihood */
+    client_send(fd, "+1\r\n");
+    const char *answer = client_hear(fd);
+    ASSERT_STARTS(answer, "HTTP/1.1 400 ");
+    ASSERT_HAS(answer, "the chunked coding is malformed");
+    ASSERT_HAS(answer, "\r\nConnection: close\r\n");
+    ck_assert(client_is_closed(fd));
+    close(fd);
+    ck_assert_uint_eq(atomic_load(&f.site.service->taken), 0);
     fixture_end(&f, false);
 }
 END_TEST
@@ -318,6 +355,7 @@ START_TEST(the_answer_has_the_form_that_is_accepted)
 }
 END_TEST
 
+/* threat 48 */
 START_TEST(an_id_that_is_not_clean_is_replaced)
 {
     fixture_start(&f, no_flags);
@@ -358,6 +396,63 @@ START_TEST(spent_memory_is_said_before_the_body)
 }
 END_TEST
 
+static void *no_malloc(size_t size)
+{
+    (void)size;
+    return NULL;
+}
+
+/* Threat 88: a document cannot be made, and neither can the one that says so. */
+START_TEST(without_memory_an_answer_is_kept_ready)
+{
+    static const char *const requests[] = {
+        "GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET /v1/info HTTP/1.1\r\nHost: a\r\n\r\n",
+        POST_HEAD "Content-Length: 99999999\r\n\r\n",
+    };
+    fixture_start(&f, no_flags);
+    for (size_t i = 0; i < sizeof requests / sizeof *requests; i++) {
+        json_set_alloc_funcs(no_malloc, free);
+        const char *answer = ask(&f, requests[i]);
+        json_set_alloc_funcs(malloc, free);
+        ASSERT_STARTS(answer, "HTTP/1.1 503 ");
+        ASSERT_HAS(answer, "\r\nContent-Type: application/problem+json\r\n");
+        ASSERT_HAS(answer, "\r\nRetry-After: 1\r\n");
+        ASSERT_HAS(answer, "\r\nConnection: close\r\n");
+        ASSERT_HAS(answer, "problem:out-of-memory\"");
+    }
+    ASSERT_STARTS(ask(&f, JSON_7 "\r\n{\"a\":1}"), "HTTP/1.1 200 ");
+    ASSERT_HAS(ask(&f, "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n"),
+               "\nattentiond_rejected_total{reason=\"out-of-memory\"} 3\n");
+    fixture_end(&f, false);
+}
+END_TEST
+
+START_TEST(a_machine_of_unknown_size_is_no_start)
+{
+    struct settings settings = {.workers = 1};
+    const struct machine machine = {.cpus = 1};
+    struct site site;
+    struct error e = {0};
+    ck_assert(!site_open(&site, &settings, &machine, &e));
+    ASSERT_HAS(e.message, "set memory_limit");
+    site_close(&site);
+}
+END_TEST
+
+START_TEST(a_server_without_memory_is_not_begun)
+{
+    fixture_start(&f, no_flags);
+    struct error e = {0};
+    json_set_alloc_funcs(no_malloc, free);
+    ck_assert_ptr_null(server_new(&f.site, &e));
+    json_set_alloc_funcs(malloc, free);
+    ck_assert_int_eq(e.code, ERROR_OUT_OF_MEMORY);
+    fixture_end(&f, false);
+}
+END_TEST
+
+/* threat 95 */
 START_TEST(the_work_of_a_client_that_left_is_cancelled)
 {
     fixture_start(&f, no_flags);
@@ -463,6 +558,7 @@ START_TEST(what_goes_wrong_in_the_middle_of_an_answer_cuts_it)
 }
 END_TEST
 
+/* threat 96 */
 START_TEST(a_client_that_only_stopped_sending_is_answered)
 {
     fixture_start(&f, no_flags);
@@ -479,6 +575,7 @@ START_TEST(a_client_that_only_stopped_sending_is_answered)
 }
 END_TEST
 
+/* threats 14, 92 */
 START_TEST(who_sends_too_slowly_is_cut)
 {
     static const char *const flags[] = {"--header-timeout",
@@ -493,7 +590,7 @@ START_TEST(who_sends_too_slowly_is_cut)
         bool told;
     } cases[] = {
         {"", false},
-        {"GET /live", false},
+        {"GET /live", true},
         {"GET /livez HTTP/1.1\r\nHost: a\r\nX: ", true},
         {POST_HEAD "Content-Length: 7\r\n\r\n{\"a\"", true},
         {POST_HEAD "Transfer-Encoding: chunked\r\n\r\n3\r\nabc", true},
@@ -564,7 +661,7 @@ START_TEST(too_many_connections_are_told_so)
     }
     const char *answer = ask(&f, "GET /livez HTTP/1.1\r\nHost: a\r\n\r\n");
     ASSERT_STARTS(answer, "HTTP/1.1 503 ");
-    ASSERT_HAS(answer, "\r\nRetry-After: 1\r\n");
+    ASSERT_HAS(answer, "\r\nRetry-After: 7\r\n");
     ASSERT_HAS(answer, "\r\nX-Request-Id: ");
     ASSERT_HAS(answer, "problem:overloaded");
     ASSERT_HAS(answer, "(connection_limit)");
@@ -614,12 +711,15 @@ START_TEST(what_happened_is_counted_and_kept)
 }
 END_TEST
 
+/* threat 115 */
 START_TEST(metrics_may_have_a_listener_of_their_own)
 {
     static const char *const flags[] = {"--metrics-bind", "127.0.0.1", "--metrics-port",
                                         "0", NULL};
     fixture_start(&f, flags);
     ASSERT_STARTS(ask(&f, "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n"), "HTTP/1.1 404 ");
+    ASSERT_STARTS(ask(&f, "GET /metrics/requests HTTP/1.1\r\nHost: a\r\n\r\n"),
+                  "HTTP/1.1 404 ");
     int fd = client_open_address(server_metrics_address(f.server));
     client_send(fd, "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n");
     ASSERT_STARTS(client_hear(fd), "HTTP/1.1 200 ");
@@ -857,10 +957,13 @@ TEST_PROGRAM(
     requests_on_one_connection_are_answered_in_order, a_request_may_come_byte_by_byte,
     head_is_get_without_the_body, options_tells_what_is_allowed,
     a_refusal_is_sent_instead_of_100_continue, a_chunked_body_may_be_as_long_as_any,
+    a_body_may_be_refused_in_its_middle,
     a_refusal_is_not_lost_while_the_client_still_sends,
     the_answer_has_the_form_that_is_accepted, an_id_that_is_not_clean_is_replaced,
     a_full_pool_is_said_at_once, spent_memory_is_said_before_the_body,
-    the_work_of_a_client_that_left_is_cancelled, an_answer_may_come_in_windows,
+    without_memory_an_answer_is_kept_ready, a_machine_of_unknown_size_is_no_start,
+    a_server_without_memory_is_not_begun, the_work_of_a_client_that_left_is_cancelled,
+    an_answer_may_come_in_windows,
     who_leaves_while_the_next_window_is_written_is_given_up,
     what_goes_wrong_in_the_middle_of_an_answer_cuts_it,
     a_client_that_only_stopped_sending_is_answered, who_sends_too_slowly_is_cut,

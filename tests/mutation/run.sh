@@ -8,15 +8,17 @@ set -u
 
 unset WERROR # a mistake may leave something unused
 list=tests/mutation/mistakes.txt
-programs="conformance/test_vectors property/test_invariants property/test_operator
+programs="http/test_guard conformance/test_vectors property/test_invariants property/test_operator
     property/test_operator_json core/test_attention core/test_attention_blocks core/test_ranking core/test_projection core/test_multi_head
     core/test_key_patterns core/test_linear_attention core/test_multi_head_method
+    codec/test_json_reader codec/test_json_option codec/test_whole_json core/test_attention_options
+    service/test_attention_cost service/test_scheduler base/test_arena
     codec/test_tensor_json codec/test_tensor_rows codec/test_attention_request
     codec/test_attention_response codec/test_number_write codec/test_number_read
     codec/test_number_kernels codec/test_number_list
-    conformance/test_onnx
+    conformance/test_onnx codec/test_key_list service/test_keys http/test_auth http/test_cors
     core/test_blas service/test_self_test service/test_syscall_filter service/test_precautions
-    service/test_scheduler http/test_server"
+    service/test_scheduler http/test_server http/test_tls http/test_tls_identity http/test_wire"
 export ATTENTIOND_PROPERTY_CASES="${ATTENTIOND_PROPERTY_CASES:-1500}"
 ATTENTIOND_SHARED=$(cd "${ATTENTIOND_SHARED:-../shared}" 2>/dev/null && pwd) &&
     export ATTENTIOND_SHARED

@@ -2,21 +2,23 @@
 
 #include "support/test.h"
 
-START_TEST(bytes_of_either_direction_and_operations_add_up)
+START_TEST(bytes_of_either_form_and_operations_add_up)
 {
     ck_assert_uint_eq(attention_cost_of_body(0), 65536);
     ck_assert_uint_eq(attention_cost_of_body(1000), 65536 + 40000);
-    ck_assert_uint_eq(attention_cost(1000, 1e9, 7), 65536 + 40280 + 1000000000);
-    ck_assert_uint_eq(attention_cost(0, 0.75, 0), 65536);
+    const struct cost_bytes bytes = {.nested = 1007, .base64 = 500};
+    ck_assert_uint_eq(attention_cost(bytes, 1e9), 65536 + 40280 + 1000 + 1000000000);
+    ck_assert_uint_eq(attention_cost((struct cost_bytes){0}, 0.75), 65536);
 }
 END_TEST
 
 START_TEST(what_nobody_computes_stays_in_range)
 {
-    ck_assert_uint_eq(attention_cost(0, 1e300, 0), 1000000000000000000);
-    ck_assert_uint_eq(attention_cost(SIZE_MAX, 0, SIZE_MAX), 1000000000000000000);
+    const struct cost_bytes none = {0}, all = {SIZE_MAX, SIZE_MAX};
+    ck_assert_uint_eq(attention_cost(none, 1e300), 1000000000000000000);
+    ck_assert_uint_eq(attention_cost(all, 0), 1000000000000000000);
 }
 END_TEST
 
-TEST_PROGRAM("attention_cost", bytes_of_either_direction_and_operations_add_up,
+TEST_PROGRAM("attention_cost", bytes_of_either_form_and_operations_add_up,
              what_nobody_computes_stays_in_range)

@@ -79,6 +79,8 @@ START_TEST(every_series_is_there_from_the_start_at_0)
         "attentiond_request_body_bytes_bucket{le=\"64\"}",
         "attentiond_response_body_bytes_bucket{le=\"1073741824\"}",
         "attentiond_draining",
+        "attentiond_connections",
+        "attentiond_connections_cut_total",
     };
     struct metrics *m = metrics_new(routes, 2);
     char *text = scrape(m, METRICS_PROMETHEUS);

@@ -995,6 +995,41 @@ START_TEST(work_that_is_found_out_later_is_bounded_as_well)
 }
 END_TEST
 
+static void submit_other(struct trial *t, size_t task, void *scratch)
+{
+    (void)task, (void)scratch;
+    if (t->stage == 1 && t->other)
+        submit(t->scheduler, t->other);
+}
+
+/* Each lets the next one in and is then found to be long; the last one stays short. Of
+ * two that may wait and four that may run one more is refused. */
+START_TEST(short_jobs_that_are_found_to_be_long_are_bounded_in_number)
+{
+    enum { JOBS = 8, MOST = RUNNING_PER_WORKER + 2 };
+    struct trial t[JOBS];
+    struct scheduler *s = pool(1, 2);
+    for (size_t i = 0; i < JOBS; i++) {
+        bool last = i + 1 == JOBS;
+        trial_init(&t[i], 1);
+        t[i].tasks[1] = 20;
+        t[i].act = submit_other;
+        t[i].other = last ? NULL : &t[i + 1];
+        t[i].later_cost = last ? SHORT_JOB_COST : SHORT_JOB_COST + 1;
+    }
+    submit(s, &t[0]);
+    settle(s);
+    for (size_t i = 0; i < JOBS; i++) {
+        ck_assert_int_eq(t[i].why, i == MOST ? ERROR_OVERLOADED : ERROR_NONE);
+        ck_assert_uint_eq(t[i].ran, i == MOST ? 1 : 21);
+    }
+    ck_assert_str_eq(t[MOST].refusal.message,
+                     "6 long requests are under way, at most 2 may wait behind those "
+                     "that are computed (queue_depth)");
+    scheduler_delete(s);
+}
+END_TEST
+
 /* Jobs that end early in every way there is, before and after their work was known. */
 START_TEST(whatever_happens_no_work_is_left_in_the_sum)
 {
@@ -1187,6 +1222,7 @@ TEST_PROGRAM(
     many_threads_may_submit, the_pool_shows_in_the_metrics,
     work_up_to_its_bound_is_let_in_and_no_more,
     work_that_is_found_out_later_is_bounded_as_well,
+    short_jobs_that_are_found_to_be_long_are_bounded_in_number,
     whatever_happens_no_work_is_left_in_the_sum,
     threads_that_cannot_be_had_are_an_error,
     a_worker_in_one_task_for_long_is_told_of_once, a_job_stays_while_it_is_told_of,

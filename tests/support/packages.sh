@@ -23,6 +23,7 @@ group() {
         need libc6-dev test -e /usr/include/stdio.h
         tool pkg-config pkg-config
         library libmicrohttpd libmicrohttpd-dev
+        library gnutls libgnutls28-dev
         library jansson libjansson-dev
         library openblas libopenblas-pthread-dev
         library libseccomp libseccomp-dev
@@ -35,6 +36,10 @@ group() {
         tool curl curl
         tool node nodejs
         tool npm npm
+        ;;
+    proxies) # what tests/api/framing.test.js puts in front of the service
+        tool haproxy haproxy
+        need nginx-light test -x /usr/sbin/nginx
         ;;
     lint)
         tool clang clang
@@ -58,6 +63,11 @@ group() {
         tool c++ g++
         library simdjson libsimdjson-dev
         ;;
+    chaos) # without them a part is skipped; see tests/chaos
+        tool slowhttptest slowhttptest
+        tool prlimit util-linux
+        tool taskset util-linux
+        ;;
     peers) # what attentiond is put beside; large
         python torch
         python fastapi
@@ -79,7 +89,7 @@ group() {
         need containernetworking-plugins test -d /usr/lib/cni
         ;;
     *)
-        echo "packages.sh: no group $1 (build demo test lint aarch64 bench-check bench peers container)" >&2
+        echo "packages.sh: no group $1 (build demo test proxies lint aarch64 bench-check bench chaos peers container)" >&2
         exit 2
         ;;
     esac

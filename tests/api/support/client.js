@@ -2,8 +2,11 @@
 // against the page before a test sees it.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import http from 'node:http';
+import https from 'node:https';
 import net from 'node:net';
+import tls from 'node:tls';
 import { checkAnswer } from './page.js';
 
 const curlSeconds = 60;
@@ -60,11 +63,12 @@ export async function request(service, method, path, options = {}) {
   const sent =
     body === undefined || typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body);
   const head = { ...(sent === undefined ? {} : { 'Content-Type': 'application/json' }), ...headers };
+  const trust = service.certificate ? ['--cacert', service.certificate] : [];
   const flags = Object.entries(head).flatMap(([k, v]) => ['-H', v === null ? `${k}:` : `${k}: ${v}`]);
   if (method === 'HEAD') flags.push('--head');
   else flags.push('-i', '-X', method);
   if (sent !== undefined) flags.push('--data-binary', '@-');
-  const { code, out, errors } = await runCurl(['--path-as-is', ...flags, ...args, service.url + path], sent);
+  const { code, out, errors } = await runCurl(['--path-as-is', ...trust, ...flags, ...args, service.url + path], sent);
   assert.ok(out.length, `curl ended with ${code}: ${errors}`);
   return finish({ method, path, sent: sent ?? sentByArgs, curl: code, ...parseAnswer(out) });
 }
@@ -80,9 +84,15 @@ export async function compute(service, body, headers) {
   return answer;
 }
 
-export const connections = (most, keepAlive = true) => new http.Agent({ keepAlive, maxSockets: most });
+// Over TLS where the service speaks it; the certificate is its own authority.
+const web = (service) => (service.certificate ? https : http);
+const trust = (service) => (service.certificate ? { ca: readFileSync(service.certificate) } : {});
+
+export const connections = (most, keepAlive = true, service = {}) =>
+  new (web(service).Agent)({ keepAlive, maxSockets: most });
 
 const postOptions = (service) => ({
+  ...trust(service),
   host: '127.0.0.1',
   port: service.port,
   agent: false,
@@ -93,7 +103,7 @@ const postOptions = (service) => ({
 
 // Posts and listens to no answer; returns a function that leaves.
 export function postAndLeave(service, body) {
-  const message = http.request(postOptions(service));
+  const message = web(service).request(postOptions(service));
   message.on('error', () => {}); // it is destroyed
   message.end(body);
   return () => message.destroy();
@@ -102,7 +112,7 @@ export function postAndLeave(service, body) {
 // Posts, and gives back the response when its head is there and none of its body was read.
 export function postAndWait(service, body) {
   return new Promise((resolve, reject) => {
-    const message = http.request(postOptions(service), (response) => resolve(Object.assign(response, { sent: body })));
+    const message = web(service).request(postOptions(service), (response) => resolve(Object.assign(response, { sent: body })));
     message.on('error', reject);
     message.end(JSON.stringify(body));
   });
@@ -142,13 +152,13 @@ export function crowd(service, file, clients) {
 }
 
 // For many requests at once, where a process for each would be the bottleneck. `ms` of an
-// answer is how long it took to come.
-export function fetchAnswer(service, agent, method, path, body) {
+// answer is how long it took to come; `more` are further headers.
+export function fetchAnswer(service, agent, method, path, body, more = {}) {
   return new Promise((resolve, reject) => {
-    const headers = body === undefined ? {} : { 'Content-Type': 'application/json' };
+    const headers = { ...(body === undefined ? {} : { 'Content-Type': 'application/json' }), ...more };
     const begun = process.hrtime.bigint();
-    const message = http.request(
-      { host: '127.0.0.1', port: service.port, agent, method, path, headers },
+    const message = web(service).request(
+      { ...trust(service), host: '127.0.0.1', port: service.port, agent, method, path, headers },
       (response) => {
         const chunks = [];
         response.on('data', (chunk) => chunks.push(chunk));
@@ -174,11 +184,20 @@ export function fetchAnswer(service, agent, method, path, body) {
 
 // Writes bytes as they are and returns what came back until the service closed, or
 // fell silent for `silenceMs`: the first answer, the bytes `after` it, and whether the service
-// `closed`. `sent` is the body inside of `bytes`, where it is one that is computed.
+// `closed`. `sent` is the body inside of `bytes`, where it is one that is computed;
+// `meanwhile` may do more with the socket. `ms` is how long it took.
 export function raw(service, bytes, options = {}) {
-  const { method = 'POST', path = '/v1/attention', silenceMs = 1500, sent } = options;
+  const { method = 'POST', path = '/v1/attention', silenceMs = 1500, sent, meanwhile } = options;
+  const begun = Date.now();
   return new Promise((resolve, reject) => {
-    const socket = net.connect(service.port, '127.0.0.1', () => socket.write(bytes));
+    const { port } = service;
+    const begin = () => {
+      socket.write(bytes);
+      meanwhile?.(socket);
+    };
+    const socket = service.certificate
+      ? tls.connect({ ...trust(service), host: '127.0.0.1', port }, begin)
+      : net.connect(port, '127.0.0.1', begin);
     const chunks = [];
     let closed = false;
     socket.setTimeout(silenceMs, () => socket.destroy());
@@ -188,15 +207,118 @@ export function raw(service, bytes, options = {}) {
     socket.on('close', () => {
       try {
         const all = Buffer.concat(chunks);
-        if (!all.length) return resolve({ closed });
+        const ms = Date.now() - begun;
+        if (!all.length) return resolve({ closed, ms });
         const answer = parseAnswer(all);
         const length = Number(answer.headers['content-length']);
         const after = answer.body.subarray(length);
         answer.body = answer.body.subarray(0, length);
-        resolve(finish({ method, path, sent, closed, after, ...answer }));
+        resolve(finish({ method, path, sent, closed, after, ms, ...answer }));
       } catch (error) {
         reject(error);
       }
     });
+  });
+}
+
+// Cuts what came over a connection into its answers, each checked against the page. `asked`
+// names what they answer, in order; its last entry stands for all that follow.
+function answersIn(bytes, asked) {
+  const answers = [];
+  for (let rest = bytes; rest.length; ) {
+    const { method, path, sent } = asked[Math.min(answers.length, asked.length - 1)];
+    const answer = parseAnswer(rest);
+    const length = method === 'HEAD' ? 0 : Number(answer.headers['content-length'] ?? 0);
+    rest = answer.body.subarray(length);
+    answer.body = answer.body.subarray(0, length);
+    answers.push(finish({ method, path, sent, ...answer }));
+  }
+  return answers;
+}
+
+// Writes the pieces, each a segment of its own, on one connection (`to`: what net.connect
+// takes), and listens until it is closed or silent for `silenceMs`. Returns the `answers`, whether it was
+// `closed`, how long that took, and the bytes.
+export function converse(to, pieces, options = {}) {
+  const { asked, silenceMs = 1500, halfClose = false } = options;
+  return new Promise((resolve, reject) => {
+    const begun = Date.now();
+    const socket = net.connect({ ...to, noDelay: true, allowHalfOpen: halfClose });
+    const chunks = [];
+    let closed = false;
+    socket.on('connect', async () => {
+      for (const piece of pieces) {
+        socket.write(piece);
+        if (pieces.length > 1) await new Promise((resume) => setImmediate(resume));
+      }
+      if (halfClose) socket.end();
+    });
+    socket.setTimeout(silenceMs, () => socket.destroy());
+    socket.on('data', (chunk) => chunks.push(chunk));
+    socket.on('end', () => {
+      closed = true;
+      socket.end();
+    });
+    socket.on('error', () => (closed = true));
+    socket.on('close', () => {
+      try {
+        const bytes = Buffer.concat(chunks);
+        const answers = asked ? answersIn(bytes, asked) : [];
+        resolve({ answers, bytes, closed, ms: Date.now() - begun });
+      } catch (error) {
+        reject(error);
+      }
+    });
+  });
+}
+
+// As postAndLeave(), but with a reset instead of a FIN.
+export function postAndReset(service, body) {
+  const message = http.request(postOptions(service));
+  message.on('error', () => {}); // it is destroyed
+  message.end(body);
+  return () => message.socket?.resetAndDestroy();
+}
+
+// Takes the answers off `bytes` that are there as a whole, each with a Content-Length; returns
+// how many bytes that were.
+function takeAnswers(bytes, asked, answers) {
+  let taken = 0;
+  for (;;) {
+    const head = bytes.indexOf('\r\n\r\n', taken);
+    if (head < 0) return taken;
+    const length = Number(/\r\ncontent-length: *(\d+)/i.exec(bytes.toString('latin1', taken, head))?.[1]);
+    const end = head + 4 + length;
+    assert.ok(end >= 0, 'an answer without a length');
+    if (bytes.length < end) return taken;
+    const [method, path, sent] = asked[answers.length];
+    answers.push(finish({ method, path, sent, ...parseAnswer(bytes.subarray(taken, end)) }));
+    taken = end;
+  }
+}
+
+// Sends requests ([method, path, body?]) in one go over one connection, and returns the answers
+// in the order they came: fewer, where the connection was closed before.
+export function pipeline(service, asked) {
+  const text = asked.map(([method, path, body]) => {
+    const fields = body === undefined ? '' : `Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n`;
+    return `${method} ${path} HTTP/1.1\r\nHost: a\r\n${fields}\r\n${body ?? ''}`;
+  });
+  return new Promise((resolve, reject) => {
+    const socket = net.connect(service.port, '127.0.0.1', () => socket.write(text.join('')));
+    const answers = [];
+    let rest = Buffer.alloc(0);
+    socket.setTimeout(curlSeconds * 1000, () => socket.destroy(new Error('no answer in time')));
+    socket.on('data', (chunk) => {
+      try {
+        rest = Buffer.concat([rest, chunk]);
+        rest = rest.subarray(takeAnswers(rest, asked, answers));
+        if (answers.length === asked.length) socket.destroy();
+      } catch (error) {
+        socket.destroy(error);
+      }
+    });
+    socket.on('error', (error) => (['ECONNRESET', 'EPIPE', 'ECONNREFUSED'].includes(error.code) ? resolve(answers) : reject(error)));
+    socket.on('close', () => resolve(answers));
   });
 }

@@ -9,9 +9,9 @@ export const binary = process.env.ATTENTIOND ?? `${root}build/attentiond`;
 export const shared = process.env.ATTENTIOND_SHARED ?? `${root}../shared`;
 assert.ok(existsSync(binary), `no service at ${binary}: build it, or name it in ATTENTIOND`);
 
-// Timings and sizes mean nothing under a sanitizer.
+// Timings and sizes mean nothing under a sanitizer, or where lines are counted.
 const image = readFileSync(binary);
-export const sanitized = image.includes('__asan_init') || image.includes('__tsan_init');
+export const sanitized = image.includes('__asan_init') || image.includes('__tsan_init') || image.includes('__gcov_');
 
 // The environment of the test, without what would be a setting of the service.
 export function cleanEnvironment(extra = {}) {
@@ -83,7 +83,10 @@ export async function start(flags = [], environment = {}) {
   });
   child.unref();
   child.stderr.unref();
-  service.url = `http://127.0.0.1:${service.port}`;
+  // One certificate, which is its own authority: client.js trusts it.
+  const named = flags.indexOf('--tls-certificate');
+  if (named >= 0) service.certificate = flags[named + 1];
+  service.url = `${named >= 0 ? 'https' : 'http'}://127.0.0.1:${service.port}`;
   service.signal = (name) => child.kill(name);
   service.stop = () => stop(service);
   return service;

@@ -1,0 +1,218 @@
+/* Every call of the HTTP side that may fail does so once, and then from there on. */
+#include "faults/failing.h"
+
+#include <sys/resource.h>
+
+#include "http/site_fixture.h"
+
+static struct fixture f;
+static const char *const no_flags[] = {NULL};
+
+/* As a start of the service does it; false with `e` set. */
+static bool open_and_close(struct settings *settings, struct error *e)
+{
+    const struct machine machine = {.cpus = 1, .memory = (size_t)1 << 30};
+    struct site site;
+    struct server *server = NULL;
+    if (site_open(&site, settings, &machine, e))
+        server = server_new(&site, e);
+    if (server)
+        server_delete(server);
+    site_close(&site);
+    return server != NULL;
+}
+
+START_TEST(a_start_that_fails_says_why_and_leaves_nothing)
+{
+    static const char *const starts[][3] = {
+        {"--port=0"},
+        {"--port=0", "--metrics-port=0"},
+    };
+    for (int i = 0; i < 4; i++) {
+        char *argv[5] = {strdup("attentiond")}, *none = NULL;
+        int argc = 1;
+        for (size_t k = 0; k < 3 && starts[i / 2][k]; k++)
+            argv[argc++] = strdup(starts[i / 2][k]);
+        struct settings settings;
+        enum settings_action action;
+        struct error e = {0};
+        ck_assert(settings_load(&settings, argc, argv, &none, &action, &e));
+        log_configure(STDERR_FILENO, LOG_TEXT, LOG_ERROR);
+
+        unsigned calls, k = 0;
+        do {
+            e = (struct error){0};
+            failing_begin(++k, i % 2);
+            bool opened = open_and_close(&settings, &e);
+            calls = failing_end();
+            ck_assert(opened != (e.code != ERROR_NONE));
+            ck_assert(opened || (k <= calls && e.message[0] != '\0'));
+        } while (k <= calls);
+        ck_assert_uint_gt(k, 6);
+        while (argc > 0)
+            free(argv[--argc]);
+    }
+}
+END_TEST
+
+#define LAST  "Connection: close\r\n"
+#define CHUNK "1000\r\n%04096d\r\n"
+
+/* What is asked, and the status that it deserves. */
+static const struct {
+    const char *request, *status;
+    size_t chunks;  /* of 4096 bytes, in the place of a body */
+    size_t windows; /* of the answer */
+    size_t pieces;
+} scenes[] = {
+    {POST_HEAD LAST "Content-Length: 7\r\n\r\n{\"a\":1}", "200", 0, 0, 0},
+    {POST_HEAD LAST "Transfer-Encoding: chunked\r\n\r\n", "200", 80, 0, 0},
+    {POST_HEAD LAST "Content-Length: 7\r\n\r\n{\"a\":1}", "200", 0, 3, 0},
+    {POST_HEAD LAST "Content-Length: 7\r\n\r\n{\"a\":1}", "200", 0, 0, 9000},
+    {POST_HEAD LAST "Content-Length: 7\r\nAccept: image/png\r\n\r\n{\"a\":1}", "406", 0,
+     0, 0},
+    {"POST /v1/attention HTTP/1.1\r\nHost: a\r\n" LAST "Content-Length: 1\r\n\r\n1",
+     "415", 0, 0, 0},
+    {"GET /v1/attention HTTP/1.1\r\nHost: a\r\n" LAST "\r\n", "405", 0, 0, 0},
+    {"OPTIONS /v1/attention HTTP/1.1\r\nHost: a\r\n" LAST "\r\n", "204", 0, 0, 0},
+    {"GET /v1/info HTTP/1.1\r\nHost: a\r\n" LAST "\r\n", "200", 0, 0, 0},
+    {"GET /openapi.json HTTP/1.1\r\nHost: a\r\n" LAST "\r\n", "200", 0, 0, 0},
+    {"GET /metrics HTTP/1.1\r\nHost: a\r\n" LAST "\r\n", "200", 0, 0, 0},
+    {"GET /metrics/requests?limit=1 HTTP/1.1\r\nHost: a\r\n" LAST "\r\n", "200", 0, 0,
+     0},
+    {"HEAD /livez HTTP/1.1\r\nHost: a\r\n" LAST "\r\n", "200", 0, 0, 0},
+    {"GET /nowhere HTTP/1.1\r\nHost: a\r\n" LAST "\r\n", "404", 0, 0, 0},
+};
+enum { SCENES = sizeof scenes / sizeof *scenes };
+
+/* The whole of what comes until the service closes. */
+static const char *play(size_t scene)
+{
+    static char text[1 << 20];
+    size_t length = 0;
+    ssize_t n;
+    int fd = client_open(&f);
+    client_send(fd, scenes[scene].request);
+    for (size_t i = 0; i < scenes[scene].chunks; i++) {
+        char chunk[4200];
+        snprintf(chunk, sizeof chunk, CHUNK, 1);
+        client_send(fd, chunk);
+    }
+    if (scenes[scene].chunks)
+        client_send(fd, "0\r\n\r\n");
+    while (length < sizeof text - 1 &&
+           (n = recv(fd, text + length, sizeof text - 1 - length, 0)) > 0)
+        length += (size_t)n;
+    text[length] = '\0';
+    close(fd);
+    await(atomic_load(&f.site.connections) == 0 && atomic_load(&f.site.in_flight) == 0);
+    return text;
+}
+
+/* What was asked for, a problem, or a connection that was closed or cut. */
+static void check_answer(const char *answer, const char *status, unsigned k)
+{
+    if (!*answer)
+        return;
+    char line[32];
+    snprintf(line, sizeof line, "HTTP/1.1 %s ", status);
+    bool wanted = strncmp(answer, line, strlen(line)) == 0;
+    bool problem = strncmp(answer, "HTTP/1.1 503 ", 13) == 0 &&
+                   strstr(answer, "\r\nContent-Type: application/problem+json\r\n");
+    ck_assert_msg(wanted || problem, "call %u: %s", k, answer);
+    ck_assert(problem || strstr(answer, "\r\nX-Request-Id: "));
+    ck_assert(strstr(answer, "\r\n\r\n"));
+}
+
+/* threat 88 */
+START_TEST(a_request_in_which_a_call_fails_is_answered_or_closed_and_the_next_is_served)
+{
+    fixture_start(&f, no_flags);
+    failing_spare();
+    size_t scene = (size_t)_i / 2;
+    atomic_store(&f.site.service->windows, scenes[scene].windows);
+    atomic_store(&f.site.service->pieces, scenes[scene].pieces);
+    char whole[32];
+    snprintf(whole, sizeof whole, "HTTP/1.1 %s ", scenes[scene].status);
+    unsigned calls, k = 0, answered = 0;
+    do {
+        failing_begin(++k, _i % 2);
+        const char *answer = play(scene);
+        calls = failing_end();
+        check_answer(answer, scenes[scene].status, k);
+        answered += *answer != '\0';
+        ck_assert(strncmp(play(scene), whole, strlen(whole)) == 0);
+    } while (k <= calls);
+    ck_assert_uint_ge(k, 4);
+    ck_assert_uint_gt(answered, 0);
+    fixture_end(&f, false);
+}
+END_TEST
+
+/* The library's threads need some of their own. */
+START_TEST(a_start_without_enough_descriptors_says_so)
+{
+    char program[] = "attentiond", port[] = "--port=0", *none = NULL;
+    char *argv[] = {program, port, NULL};
+    struct settings settings;
+    enum settings_action action;
+    struct error e = {0};
+    ck_assert(settings_load(&settings, 2, argv, &none, &action, &e));
+    log_configure(STDERR_FILENO, LOG_TEXT, LOG_ERROR);
+    struct rlimit before, few;
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+    int first = dup(0);
+    close(first);
+    bool opened = false, threads = false;
+    for (int more = 0; more < 32 && !opened; more++) {
+        few = before;
+        few.rlim_cur = (rlim_t)(first + more);
+        setrlimit(RLIMIT_NOFILE, &few);
+        e = (struct error){0};
+        opened = open_and_close(&settings, &e);
+        setrlimit(RLIMIT_NOFILE, &before);
+        ck_assert(opened != (e.code != ERROR_NONE));
+        threads = threads || strstr(e.message, "the HTTP threads cannot be started");
+    }
+    ck_assert(opened && threads);
+}
+END_TEST
+
+START_TEST(without_descriptors_accepting_pauses_and_goes_on)
+{
+    fixture_start(&f, no_flags);
+    failing_spare();
+    int fd = client_open(&f);
+    failing_begin_accepts();
+    int late = client_open(&f);
+    nanosleep(&(struct timespec){0, 50000000}, NULL);
+    unsigned refused = failing_end();
+    ck_assert(refused >= 1 && refused <= 3); /* it does not try again and again */
+    static const char ready[] = "GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n";
+    client_send(late, ready);
+    ck_assert(strncmp(client_hear(late), "HTTP/1.1 200 ", 13) == 0);
+    close(fd);
+    close(late);
+    fixture_end(&f, false);
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tcase = tcase_create("site_faults");
+    tcase_set_timeout(tcase, 15);
+    tcase_add_test(tcase, a_start_that_fails_says_why_and_leaves_nothing);
+    tcase_add_loop_test(
+        tcase,
+        a_request_in_which_a_call_fails_is_answered_or_closed_and_the_next_is_served, 0,
+        2 * SCENES);
+    tcase_add_test(tcase, a_start_without_enough_descriptors_says_so);
+    tcase_add_test(tcase, without_descriptors_accepting_pauses_and_goes_on);
+    Suite *suite = suite_create("site_faults");
+    suite_add_tcase(suite, tcase);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,67 @@
+#include "http/farewell.h"
+
+#include <stdbool.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "service/clock.h"
+#include "support/test.h"
+
+/* A connection whose one end is said farewell to. */
+static int pair(int *other)
+{
+    int fds[2];
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+    *other = fds[1];
+    return fds[0];
+}
+
+static bool is_closed(int fd)
+{
+    char byte;
+    return recv(fd, &byte, 1, MSG_DONTWAIT) == 0;
+}
+
+START_TEST(a_socket_is_read_on_until_its_client_ends_or_the_time_is_over)
+{
+    struct farewell f = {0};
+    int ends, stays;
+    farewell_add(&f, pair(&ends), 0);
+    farewell_add(&f, pair(&stays), 0);
+    ck_assert_int_eq(send(ends, "more", 4, 0), 4);
+    farewell_tick(&f, NS_PER_S);
+    ck_assert_uint_eq(f.count, 2);
+    shutdown(ends, SHUT_WR);
+    farewell_tick(&f, NS_PER_S);
+    ck_assert_uint_eq(f.count, 1);
+    ck_assert(is_closed(ends));
+    ck_assert(!is_closed(stays));
+    farewell_tick(&f, 2 * NS_PER_S);
+    ck_assert_uint_eq(f.count, 0);
+    ck_assert(is_closed(stays));
+    close(ends);
+    close(stays);
+}
+END_TEST
+
+/* threat 97 */
+START_TEST(when_there_are_too_many_the_oldest_gives_way)
+{
+    struct farewell f = {0};
+    int others[FAREWELL_SOCKETS + 2];
+    for (int i = 0; i < FAREWELL_SOCKETS + 2; i++)
+        farewell_add(&f, pair(&others[i]), i == 7 ? 0 : i + 1);
+    ck_assert_uint_eq(f.count, FAREWELL_SOCKETS);
+    for (int i = 0; i < FAREWELL_SOCKETS + 2; i++)
+        ck_assert(is_closed(others[i]) == (i == 0 || i == 7));
+    farewell_close(&f);
+    ck_assert_uint_eq(f.count, 0);
+    for (int i = 0; i < FAREWELL_SOCKETS + 2; i++) {
+        ck_assert(is_closed(others[i]));
+        close(others[i]);
+    }
+}
+END_TEST
+
+TEST_PROGRAM("farewell", a_socket_is_read_on_until_its_client_ends_or_the_time_is_over,
+             when_there_are_too_many_the_oldest_gives_way)

@@ -1,0 +1,261 @@
+#include "http/site_fixture.h"
+#include "http/socket_state.h"
+
+#include <netinet/tcp.h>
+
+static struct fixture f;
+
+#define LIVEZ "GET /livez HTTP/1.1\r\nHost: a\r\n\r\n"
+#define STARTS(text, start) \
+    ck_assert_msg(strncmp((text), (start), strlen(start)) == 0, "%s", (text))
+
+static double counted(const char *series)
+{
+    const char *text = ask(&f, "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n");
+    const char *line = strstr(text, series);
+    ck_assert_msg(line != NULL, "no %s", series);
+    return atof(line + strlen(series));
+}
+
+/* Without a word: it asked for nothing. threats 27, 92 */
+START_TEST(who_never_sends_a_byte_is_closed_at_the_header_deadline)
+{
+    static const char *const flags[] = {"--header-timeout", "150ms", NULL};
+    fixture_start(&f, flags);
+    int64_t begun = clock_now_ns();
+    int fd = client_open(&f);
+    ck_assert(client_is_closed(fd));
+    int64_t took_ms = (clock_now_ns() - begun) / NS_PER_MS;
+    ck_assert_int_ge(took_ms, 140);
+    ck_assert_int_lt(took_ms, 1000);
+    close(fd);
+    await(atomic_load(&f.site.connections) == 0);
+    ck_assert_double_eq(counted("\nattentiond_connections_cut_total "), 1);
+    await(atomic_load(&f.site.connections) == 0);
+    ck_assert_double_eq(counted("\nattentiond_connections "), 1);
+    fixture_end(&f, false);
+}
+END_TEST
+
+/* threat 92 */
+START_TEST(a_request_line_in_pieces_is_answered_408)
+{
+    static const char *const flags[] = {"--header-timeout", "150ms", NULL};
+    fixture_start(&f, flags);
+    STARTS(ask(&f, "GE"), "HTTP/1.1 408 ");
+
+    int fd = client_open(&f); /* so is a second one */
+    client_send(fd, LIVEZ);
+    STARTS(client_hear(fd), "HTTP/1.1 200 ");
+    client_send(fd, "GE");
+    STARTS(client_hear(fd), "HTTP/1.1 408 ");
+    ck_assert(client_is_closed(fd));
+    close(fd);
+    fixture_end(&f, false);
+}
+END_TEST
+
+/* threat 15 */
+START_TEST(a_request_that_ends_too_early_is_given_up)
+{
+    static const char *const no_flags[] = {NULL};
+    static const char *const requests[] = {
+        POST_HEAD "Content-Length: 7\r\n\r\n{\"a\"",
+        POST_HEAD "Transfer-Encoding: chunked\r\n\r\n3\r\nabc",
+        POST_HEAD,
+    };
+    fixture_start(&f, no_flags);
+    for (size_t i = 0; i < 3; i++) {
+        int fd = client_open(&f);
+        setsockopt(fd, IPPROTO_TCP, TCP_CORK, &(int){1}, sizeof(int));
+        client_send(fd, requests[i]);
+        shutdown(fd, SHUT_WR); /* in one segment with the FIN */
+        ck_assert(client_is_closed(fd));
+        close(fd);
+    }
+    ck_assert_double_eq(counted("\nattentiond_cancelled_total{stage=\"receive\"} "), 3);
+    ck_assert_uint_eq(atomic_load(&f.site.service->taken), 0);
+
+    int fd = client_open(&f); /* nor does one that was whole keep its connection */
+    setsockopt(fd, IPPROTO_TCP, TCP_CORK, &(int){1}, sizeof(int));
+    client_send(fd, LIVEZ);
+    shutdown(fd, SHUT_WR);
+    STARTS(client_hear(fd), "HTTP/1.1 200 ");
+    ck_assert(client_is_closed(fd));
+    close(fd);
+    fixture_end(&f, false);
+}
+END_TEST
+
+/* As many as fill all buffers, of some 100 KB each. */
+enum { MANY = 40 };
+
+static int ask_for_much(void)
+{
+    int fd = socket(AF_INET, SOCK_STREAM, 0), small = 16 * 1024;
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+    const char *port = strrchr(server_address(f.server), ':') + 1;
+    struct sockaddr_in at = {.sin_family = AF_INET,
+                             .sin_port = htons((uint16_t)atoi(port)),
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    ck_assert_int_eq(connect(fd, (struct sockaddr *)&at, sizeof at), 0);
+    struct timeval patience = {.tv_sec = 3};
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    for (int i = 0; i < MANY; i++)
+        client_send(fd, "GET /openapi.yaml HTTP/1.1\r\nHost: a\r\n\r\n");
+    return fd;
+}
+
+/* threat 93 */
+START_TEST(who_takes_nothing_of_its_answer_is_cut)
+{
+    static const char *const flags[] = {"--write-timeout", "200ms", NULL};
+    fixture_start(&f, flags);
+    int fd = ask_for_much();
+    int64_t begun = clock_now_ns();
+    await(atomic_load(&f.site.connections) == 1);
+    await(atomic_load(&f.site.connections) == 0);
+    ck_assert_int_ge((clock_now_ns() - begun) / NS_PER_MS, 190);
+    close(fd);
+    ck_assert_double_eq(counted("\nattentiond_connections_cut_total "), 1);
+    fixture_end(&f, false);
+}
+END_TEST
+
+START_TEST(who_reads_slowly_is_not)
+{
+    static const char *const flags[] = {"--write-timeout", "100ms", NULL};
+    fixture_start(&f, flags);
+    int fd = ask_for_much();
+    static char bytes[64 * 1024];
+    for (int i = 0; i < 10; i++) {
+        ck_assert_int_gt(recv(fd, bytes, sizeof bytes, 0), 0);
+        nanosleep(&(struct timespec){0, 30000000}, NULL);
+    }
+    ck_assert_uint_eq(atomic_load(&f.site.connections), 1);
+    close(fd);
+    await(atomic_load(&f.site.connections) == 0);
+    ck_assert_double_eq(counted("\nattentiond_connections_cut_total "), 0);
+    fixture_end(&f, false);
+}
+END_TEST
+
+/* threat 98 */
+START_TEST(a_connection_has_so_many_requests)
+{
+    static const char *const flags[] = {"--connection-requests", "3", NULL};
+    fixture_start(&f, flags);
+    int fd = client_open(&f);
+    for (int i = 1; i <= 3; i++) {
+        client_send(fd, LIVEZ);
+        const char *answer = client_hear(fd);
+        STARTS(answer, "HTTP/1.1 200 ");
+        ck_assert((strstr(answer, "\r\nConnection: close\r\n") != NULL) == (i == 3));
+    }
+    ck_assert(client_is_closed(fd));
+    close(fd);
+    fixture_end(&f, false);
+}
+END_TEST
+
+static char body[300 * 1024];
+
+static const char *post(int fd, int length, const char *more, bool sent)
+{
+    char head[256];
+    snprintf(head, sizeof head, POST_HEAD "%sContent-Length: %d\r\n\r\n", more, length);
+    client_send(fd, head);
+    if (sent)
+        client_send_bytes(fd, body, (size_t)length);
+    return client_hear(fd);
+}
+
+/* threat 85 */
+START_TEST(a_full_pool_is_said_before_the_body_is_kept)
+{
+    static const char *const no_flags[] = {NULL};
+    fixture_start(&f, no_flags);
+    atomic_store(&f.site.service->full, true);
+    memset(body, ' ', sizeof body);
+    int fd = client_open(&f);
+    for (int i = 0; i < 2; i++) { /* what comes soon is passed over */
+        const char *answer = post(fd, 200000, "", true);
+        STARTS(answer, "HTTP/1.1 503 ");
+        ck_assert_ptr_nonnull(strstr(answer, "\r\nRetry-After: 7\r\n"));
+        ck_assert_ptr_null(strstr(answer, "\r\nConnection: close\r\n"));
+    }
+    STARTS(post(fd, 200000, "Expect: 100-continue\r\n", false), "HTTP/1.1 503 ");
+    ck_assert(client_is_closed(fd));
+    close(fd);
+
+    fd = client_open(&f); /* for a long one nobody waits */
+    STARTS(post(fd, sizeof body, "", false), "HTTP/1.1 503 ");
+    ck_assert(client_is_closed(fd));
+    close(fd);
+    ck_assert_uint_eq(atomic_load(&f.site.memory.spent), 0);
+    atomic_store(&f.site.service->full, false);
+    fd = client_open(&f);
+    STARTS(post(fd, sizeof body, "", true), "HTTP/1.1 200 ");
+    close(fd);
+    fixture_end(&f, false);
+}
+END_TEST
+
+/* threat 94 */
+START_TEST(what_rests_gives_way_when_there_is_no_room)
+{
+    static const char *const flags[] = {"--connection-limit",
+                                        "32",
+                                        "--metrics-bind",
+                                        "127.0.0.1",
+                                        "--metrics-port",
+                                        "0",
+                                        NULL};
+    fixture_start(&f, flags);
+    int fds[32];
+    for (size_t i = 0; i < 32; i++) {
+        fds[i] = client_open(&f);
+        client_send(fds[i], i % 2 ? LIVEZ : "GET /livez HTTP/1.1\r\nX: ");
+        if (i % 2)
+            STARTS(client_hear(fds[i]), "HTTP/1.1 200 ");
+    }
+    await(atomic_load(&f.site.connections) == 32);
+    STARTS(ask(&f, LIVEZ), "HTTP/1.1 503 "); /* they have not rested long */
+
+    int fd = client_open_address(server_metrics_address(f.server));
+    client_send(fd, "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n"); /* but operators */
+    STARTS(client_hear(fd), "HTTP/1.1 200 ");
+    close(fd);
+    nanosleep(&(struct timespec){1, 50000000}, NULL);
+    client_send(fds[1], LIVEZ); /* so it has not rested */
+    STARTS(client_hear(fds[1]), "HTTP/1.1 200 ");
+    await(strncmp(ask(&f, LIVEZ), "HTTP/1.1 200 ", 13) == 0);
+    ck_assert(client_is_closed(fds[3]) || client_is_closed(fds[0]));
+    client_send(fds[1], LIVEZ);
+    STARTS(client_hear(fds[1]), "HTTP/1.1 200 ");
+    for (size_t i = 0; i < 32; i++)
+        close(fds[i]);
+    fixture_end(&f, false);
+}
+END_TEST
+
+START_TEST(of_a_socket_that_is_no_tcp_little_is_known)
+{
+    int fds[2];
+    uint64_t taken, waiting;
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+    ck_assert(socket_has_received(fds[0]));
+    ck_assert(!socket_sending(fds[0], &taken, &waiting));
+    close(fds[0]);
+    close(fds[1]);
+}
+END_TEST
+
+TEST_PROGRAM("watch", who_never_sends_a_byte_is_closed_at_the_header_deadline,
+             a_request_line_in_pieces_is_answered_408,
+             a_request_that_ends_too_early_is_given_up,
+             who_takes_nothing_of_its_answer_is_cut, who_reads_slowly_is_not,
+             a_connection_has_so_many_requests,
+             a_full_pool_is_said_before_the_body_is_kept,
+             what_rests_gives_way_when_there_is_no_room,
+             of_a_socket_that_is_no_tcp_little_is_known)
