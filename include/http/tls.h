@@ -15,7 +15,8 @@
 struct tls;
 
 /* Reads tls_certificate and tls_key of `s`, which is borrowed, and sets the gauge of
- * the expiry. `metrics` may be NULL. NULL with `e` set as tls_identity_load() says. */
+ * the expiry. `metrics` is NULL where no connection will come. NULL with `e` set as
+ * tls_identity_load() says. */
 MUST_USE struct tls *tls_new(const struct settings *s, struct metrics *metrics,
                              struct error *e);
 void tls_delete(struct tls *tls); /* NULL is fine */

@@ -35,7 +35,7 @@ static bool secure(struct line *l)
             0 ||
         gnutls_set_default_priority(l->session) < 0 ||
         gnutls_credentials_set(l->session, GNUTLS_CRD_CERTIFICATE, l->trust) < 0)
-        return false;
+        return false; /* GCOVR_EXCL_LINE no memory */
     gnutls_transport_set_int(l->session, l->fd);
     int result;
     do {

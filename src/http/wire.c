@@ -41,7 +41,8 @@ bool wire_open(struct wire *w, struct MHD_Connection *connection, struct tls *tl
     return tls_identity_use(w->identity, w->session);
 }
 
-/* The library's pointer would be taken for a wire. */
+/* GCOVR_EXCL_START there was no memory. The library's pointer would be taken for a
+ * wire. */
 void wire_forsake(struct MHD_Connection *connection)
 {
     gnutls_session_t session = session_of(connection);
@@ -49,6 +50,7 @@ void wire_forsake(struct MHD_Connection *connection)
         gnutls_session_set_ptr(session, NULL);
     shutdown(socket_of(connection), SHUT_RDWR);
 }
+/* GCOVR_EXCL_STOP */
 
 static void forget_words(struct buffer *words)
 {

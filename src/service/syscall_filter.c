@@ -2,8 +2,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <seccomp.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 
@@ -56,6 +58,8 @@ static bool add_conditional(scmp_filter_ctx filter)
         {"mprotect", SCMP_A2_64(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)},
         {"prlimit64", SCMP_A2_64(SCMP_CMP_EQ, 0)}, /* to ask, not to set */
         {"prctl", SCMP_A0_64(SCMP_CMP_EQ, PR_SET_NAME)},
+        {"ioctl", SCMP_A1_64(SCMP_CMP_EQ, FIONREAD)}, /* how much waits in a socket */
+        {"ioctl", SCMP_A1_64(SCMP_CMP_EQ, SIOCOUTQ)},
     };
     for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
         if (!add(filter, SCMP_ACT_ALLOW, rules[i].name, 1, &rules[i].condition))

@@ -309,8 +309,8 @@ END_TEST
 /* Threats 14, 92. */
 START_TEST(who_sends_too_slowly_is_told_so_through_the_session)
 {
-    static const char *const flags[] = {"--header-timeout", "150ms", "--body-timeout",
-                                        "150ms", NULL};
+    static const char *const flags[] = {"--header-timeout", "700ms", "--body-timeout",
+                                        "700ms", NULL};
     static const char *const beginnings[] = {
         "GET /livez HTT", JSON_7 "\r\n{", "GET /livez HTTP/1.1\r\nHost: a\r\nA: ", ""};
     enum { COUNT = sizeof beginnings / sizeof *beginnings };
@@ -487,6 +487,19 @@ START_TEST(connections_that_begin_while_it_is_replaced_have_one_or_the_other)
 }
 END_TEST
 
+START_TEST(what_is_named_can_be_checked_before_the_start)
+{
+    struct error e = {0};
+    tls_start(&f, no_flags);
+    ck_assert_msg(site_check(&f.settings, &e), "%s", e.message);
+    tls_make("two", 3600);
+    tls_replace("two.key", "one.key");
+    ck_assert(!site_check(&f.settings, &e));
+    ck_assert_str_eq(e.path, "tls_key");
+    tls_end(&f);
+}
+END_TEST
+
 START_TEST(a_client_that_comes_again_may_use_its_ticket)
 {
     tls_start(&f, no_flags);
@@ -539,6 +552,13 @@ START_TEST(a_probe_speaks_tls_where_the_service_does)
     bool ready = probe(&asked, line, sizeof line);
     ck_assert_msg(ready, "%s", line);
     ck_assert_str_eq(line, "ready");
+    atomic_store(&f.site.draining, true);
+    ck_assert(!probe(&asked, line, sizeof line));
+    ck_assert_str_eq(line, "not ready: /readyz answers 503");
+    atomic_store(&f.site.draining, false);
+    struct settings any = f.settings;
+    ck_assert(!probe(&any, line, sizeof line));
+    ck_assert_str_eq(line, "cannot be asked: port 0 stands for any");
     asked.tls_certificate[0] = '\0';
     ck_assert(!probe(&asked, line, sizeof line));
     ASSERT_STARTS(line, "not ready: no answer from ");
@@ -588,6 +608,7 @@ TEST_PROGRAM("tls", a_request_over_tls_is_answered_as_over_a_plain_connection,
              a_new_certificate_is_for_new_connections,
              what_cannot_be_used_leaves_the_old_certificate,
              connections_that_begin_while_it_is_replaced_have_one_or_the_other,
+             what_is_named_can_be_checked_before_the_start,
              a_client_that_comes_again_may_use_its_ticket,
              a_drain_ends_connections_whatever_their_state,
              a_probe_speaks_tls_where_the_service_does,

@@ -73,6 +73,31 @@ START_TEST(an_interim_answer_waits_until_the_client_has_taken_what_came_before)
 }
 END_TEST
 
+/* No handshake was done: nothing can be sent. */
+START_TEST(a_session_that_cannot_send_is_ended)
+{
+    char byte;
+    open_pair();
+    gnutls_init(&w.session, GNUTLS_SERVER | GNUTLS_NONBLOCK);
+    gnutls_transport_set_int(w.session, ends[0]);
+    w.secured = true;
+    struct buffer words = words_of("bye", 100);
+    wire_cut(&w, &words);
+    ck_assert_int_eq(wire_read(&w, &byte, 1), 0);
+    ck_assert_int_eq(recv(ends[1], &byte, 1, MSG_DONTWAIT), -1);
+    ck_assert(wire_say(&w, "100", 3));
+    ck_assert_int_eq(recv(ends[1], &byte, 1, 0), 0);
+    gnutls_deinit(w.session);
+    close_pair();
+
+    open_pair(); /* words that nobody came to say are forgotten */
+    w.session = (gnutls_session_t)&w;
+    words = words_of("bye", 100);
+    wire_cut(&w, &words);
+    close_pair();
+}
+END_TEST
+
 /* Of a session, whose HTTP thread may wait for something else than to read. */
 START_TEST(who_was_cut_and_is_still_there_is_shut_in_the_end)
 {
@@ -95,4 +120,5 @@ END_TEST
 
 TEST_PROGRAM("wire", last_words_are_said_before_the_end, words_that_failed_are_not_said,
              an_interim_answer_waits_until_the_client_has_taken_what_came_before,
+             a_session_that_cannot_send_is_ended,
              who_was_cut_and_is_still_there_is_shut_in_the_end)
