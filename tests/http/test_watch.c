@@ -226,13 +226,17 @@ START_TEST(what_rests_gives_way_when_there_is_no_room)
     client_send(fd, "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n"); /* but operators */
     STARTS(client_hear(fd), "HTTP/1.1 200 ");
     close(fd);
+    client_send(fds[5], LIVEZ); /* an old one that has rested least */
+    STARTS(client_hear(fds[5]), "HTTP/1.1 200 ");
     nanosleep(&(struct timespec){1, 50000000}, NULL);
     client_send(fds[1], LIVEZ); /* so it has not rested */
     STARTS(client_hear(fds[1]), "HTTP/1.1 200 ");
     await(strncmp(ask(&f, LIVEZ), "HTTP/1.1 200 ", 13) == 0);
     ck_assert(client_is_closed(fds[3]) || client_is_closed(fds[0]));
-    client_send(fds[1], LIVEZ);
-    STARTS(client_hear(fds[1]), "HTTP/1.1 200 ");
+    for (size_t i = 1; i <= 5; i += 4) {
+        client_send(fds[i], LIVEZ);
+        STARTS(client_hear(fds[i]), "HTTP/1.1 200 ");
+    }
     for (size_t i = 0; i < 32; i++)
         close(fds[i]);
     fixture_end(&f, false);
