@@ -74,7 +74,7 @@ const alike = (one, other) => {
 describe('a service with a certificate', () => {
   let service, plain;
   before(async () => {
-    const short = ['--header-timeout', '600ms', '--body-timeout', '600ms'];
+    const short = ['--header-timeout', '600ms', '--body-timeout', sanitized ? '4s' : '1s'];
     const filtered = ['--seccomp', sanitized ? 'off' : 'on'];
     service = await startSecure([...short, ...filtered, '--workers', '2', '--queue-wait', '1min']);
     plain = await start(['--workers', '2']);
