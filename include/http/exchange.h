@@ -108,6 +108,8 @@ struct exchange {
 
     size_t place;               /* in the watch's list, under its lock */
     _Atomic unsigned ends_seen; /* looks of the watch that found the client's FIN */
+    int64_t
+        part_ns; /* the watch's: since when a part of a head is there; 0: it is not */
     struct sending sending; /* the watch's, and when its next look at that is due; a */
     int64_t look_ns;        /* deadline that is another one is that of a new answer */
 

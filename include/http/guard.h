@@ -11,10 +11,12 @@
  *
  * A pure state machine over the bytes of one connection, cut anywhere. It allocates
  * nothing, and a body is counted, not read. Of the chunked coding only sizes and data
- * get through: extensions and trailers are checked and dropped. */
+ * get through: extensions and trailers are checked and dropped. A Cookie gets another
+ * name: the library would take it apart, in memory that it has for other things. */
 #ifndef HTTP_GUARD_H
 #define HTTP_GUARD_H
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,6 +25,7 @@
 enum {
     GUARD_FIELD_LIMIT = 64,        /* fields of a head, or of trailers */
     GUARD_TARGET_LIMIT = 8192,     /* bytes of a request target */
+    GUARD_AND_LIMIT = 63,          /* '&' in it: the library keeps each parameter */
     GUARD_EXTENSIONS_LIMIT = 4096, /* bytes of all chunk extensions of a body */
     GUARD_EMPTY_LINES = 8,         /* before a request line */
     GUARD_NAME_BYTES = 18,         /* more than the longest name that matters has */
@@ -35,6 +38,7 @@ enum guard_reason {
     GUARD_LINE,          /* the request line is malformed */
     GUARD_VERSION,       /* it is HTTP, but not 1.x */
     GUARD_TARGET,        /* the target is too long */
+    GUARD_PARAMETERS,    /* it has too many '&' */
     GUARD_FIELD,         /* a line of the head, or of trailers, is malformed */
     GUARD_HEAD_BYTES,    /* head or trailers are too long */
     GUARD_HEAD_FIELDS,   /* they have too many fields */
@@ -60,7 +64,7 @@ struct guard {
     uint8_t state; /* enum guard_state */
     uint8_t reason;
     uint8_t held; /* bytes taken that may come out later, at most GUARD_HELD */
-    uint8_t fields, name_bytes, value_bytes, empty_lines;
+    uint8_t fields, name_bytes, value_bytes, empty_lines, ands;
     uint8_t value_state; /* of this field: the guard_state behind its blanks */
     bool http_1_0, in_trailers;
     bool element, blank; /* of a list of codings: what was there since its last comma */
@@ -68,6 +72,7 @@ struct guard {
     uint8_t waiting, waited;     /* of `rest`: its bytes, those that are out */
     char name[GUARD_NAME_BYTES]; /* in lower case, of this field, as far as it fits */
     char rest[2 * GUARD_MORE];   /* what there was no room for */
+    _Atomic bool unfinished;     /* a message has begun; written by guarded_read() */
 };
 
 void guard_init(struct guard *g, size_t head_limit);
@@ -94,6 +99,12 @@ static inline bool guard_is_shut(const struct guard *g)
 
 /* Has the whole head of message `n` come by here? */
 bool guard_has_seen(const struct guard *g, uint64_t n);
+
+/* Has a message begun whose end was not read yet? Any thread. */
+bool guard_is_within(const struct guard *g);
+
+/* For guarded_read(): what guard_is_within() says from now on. */
+void guard_tell(struct guard *g);
 
 /* Was message number `n` of the connection, from 0, refused? Then `status` is that of
  * the answer, or 0 for the one that belongs to the error's code, and `e` is set. The

@@ -35,10 +35,6 @@ void reply_call(struct exchange *x);
 MUST_USE bool no_memory_init(struct no_memory *n, struct error *e);
 void no_memory_free(struct no_memory *n);
 
-/* That answer to a request for which there is no exchange; false when it cannot be. */
-MUST_USE bool reply_no_memory(const struct front *front,
-                              struct MHD_Connection *connection);
-
 /* The problem document of `error`, as the last answer on a connection, head and all, to
  * be said past the library, which cannot answer a request that is not complete or a
  * connection it was not given; with a Retry-After of so many seconds where there is one

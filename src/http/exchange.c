@@ -4,7 +4,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <time.h>
 
 #include "http/account.h"
@@ -322,10 +321,10 @@ enum MHD_Result exchange_step(void *front, struct MHD_Connection *connection,
                               const char *url, const char *method, const char *version,
                               const char *data, size_t *size, void **context)
 {
-    (void)url;
+    (void)front, (void)connection, (void)url;
     struct exchange *x = *context;
-    if (!x) /* no memory for it */
-        return reply_no_memory(front, connection) ? MHD_YES : MHD_NO;
+    if (!x)
+        return MHD_NO;
     if (!x->request.head_read)
         return take_head(x, method, version);
     if (*size)

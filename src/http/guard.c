@@ -84,6 +84,18 @@ void guard_emit(struct guard *g, struct guard_flow *f, const char *text, size_t 
     g->held = 0;
 }
 
+void guard_tell(struct guard *g)
+{
+    bool within = g->state > GUARD_START_LF;
+    if (within != atomic_load_explicit(&g->unfinished, memory_order_relaxed))
+        atomic_store_explicit(&g->unfinished, within, memory_order_relaxed);
+}
+
+bool guard_is_within(const struct guard *g)
+{
+    return atomic_load_explicit(&g->unfinished, memory_order_relaxed);
+}
+
 size_t guard_rest(struct guard *g, char *out, size_t room)
 {
     size_t count = (size_t)(g->waiting - g->waited);
@@ -208,6 +220,8 @@ static const struct {
                        NULL},
     [GUARD_TARGET] = {414, ERROR_TOO_LARGE, "the target is too long",
                       GUARD_TARGET_LIMIT, "bytes"},
+    [GUARD_PARAMETERS] = {414, ERROR_TOO_LARGE, "the target is too long",
+                          GUARD_AND_LIMIT + 1, "parameters"},
     [GUARD_FIELD] = {0, ERROR_BAD_REQUEST, "a header field is malformed", 0, NULL},
     [GUARD_HEAD_BYTES] = {431, ERROR_TOO_LARGE, "the head is too long", 0,
                           "bytes (header_limit)"},

@@ -60,6 +60,7 @@ ssize_t guarded_read(struct guard *g, guarded_reader *read, void *context, void 
         if (n < (ssize_t)room)
             break;
     }
+    guard_tell(g);
     return done > 0 ? (ssize_t)done : GUARDED_NOTHING;
 }
 

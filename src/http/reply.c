@@ -102,11 +102,6 @@ static void queued(struct exchange *x, unsigned status, size_t length)
     atomic_store_explicit(&x->deadline_ns, look_ns, memory_order_relaxed);
 }
 
-bool reply_no_memory(const struct front *front, struct MHD_Connection *connection)
-{
-    return MHD_queue_response(connection, 503, front->no_memory->response) == MHD_YES;
-}
-
 /* Takes `response`, which is NULL when there was no memory for it: then, and when it
  * cannot be sent, the one that is kept for that. */
 static void queue(struct exchange *x, unsigned status, size_t length,
@@ -115,7 +110,8 @@ static void queue(struct exchange *x, unsigned status, size_t length,
     if (response && add_common(x, response) &&
         MHD_queue_response(x->connection, status, response) == MHD_YES) {
         queued(x, status, length);
-    } else if (reply_no_memory(x->front, x->connection)) {
+    } else if (MHD_queue_response(x->connection, 503, x->front->no_memory->response) ==
+               MHD_YES) {
         x->request.error = ERROR_OUT_OF_MEMORY;
         queued(x, 503, x->front->no_memory->length);
     }

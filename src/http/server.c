@@ -50,10 +50,11 @@ __attribute__((format(printf, 2, 0))) static void library_log(void *context,
     log_write(LOG_DEBUG, "libmicrohttpd", LOG_S("message", text));
 }
 
-/* Room for the head, for what the library keeps a field, and for the answer's head. */
+/* Room for the head; for 64 bytes that the library keeps for each of the fields and
+ * parameters that http/guard lets through; and for the answer's head. */
 static size_t connection_memory(const struct settings *s)
 {
-    enum { BESIDES = 8 * 1024 };
+    enum { BESIDES = 16 * 1024 };
     return (size_t)s->header_limit + BESIDES;
 }
 
@@ -81,7 +82,7 @@ static bool start_daemon(struct door *door, const struct settings *s, unsigned t
                                                    (intptr_t)threads, NULL};
     options[count] = (struct MHD_OptionItem){MHD_OPTION_END, 0, NULL};
     /* Divided among the threads; server_accept() keeps the real limit. */
-    unsigned limit = (unsigned)(s->connection_limit + 2 * RESERVED) * threads;
+    unsigned limit = (unsigned)(s->connection_limit + (size_t)2 * RESERVED) * threads;
 
     door->daemon = MHD_start_daemon(
         MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_NO_LISTEN_SOCKET |

@@ -18,11 +18,11 @@ struct watch {
     struct farewell farewell;
 };
 
-/* Nobody waits for an answer who has sent nothing; nor, perhaps, who has had one. */
+/* Nobody waits for an answer who has sent nothing; nor who has had all of them. */
 static bool expects_answer(const struct exchange *x, int phase)
 {
     if (phase == PHASE_IDLE)
-        return x->requests == 0 && wire_has_heard(&x->wire);
+        return x->part_ns || (x->requests == 0 && wire_has_heard(&x->wire));
     return phase == PHASE_HEAD || phase == PHASE_BODY;
 }
 
@@ -114,17 +114,36 @@ static bool has_just_begun_to_rest(const struct exchange *x, int64_t now)
            CLOSER_LOOKS_MS * NS_PER_MS;
 }
 
+/* A connection that rests has idle_timeout, but a head that has begun header_timeout,
+ * as every other. The library says when its first line is there. */
+static bool head_is_late(struct exchange *x, int64_t now)
+{
+    if (!guard_is_within(&x->guard)) {
+        x->part_ns = 0;
+        return false;
+    }
+    if (x->part_ns < atomic_load_explicit(&x->rests_ns, memory_order_relaxed))
+        x->part_ns = now;
+    int64_t most_ns = (int64_t)exchange_site(x)->settings->header_timeout * NS_PER_MS;
+    return now - x->part_ns > most_ns;
+}
+
 static void look(struct exchange *x, int64_t now, bool closely)
 {
     int64_t deadline_ns = atomic_load_explicit(&x->deadline_ns, memory_order_relaxed);
     int phase = atomic_load(&x->phase);
     switch (phase) {
     case PHASE_IDLE:
+        if (head_is_late(x, now) || now > deadline_ns)
+            cut(x, phase);
+        else if (closely && has_just_begun_to_rest(x, now))
+            look_for_end(x, phase);
+        break;
     case PHASE_HEAD:
     case PHASE_BODY:
         if (now > deadline_ns)
             cut(x, phase);
-        else if (closely && (phase != PHASE_IDLE || has_just_begun_to_rest(x, now)))
+        else if (closely)
             look_for_end(x, phase);
         break;
     case PHASE_ANSWERING:

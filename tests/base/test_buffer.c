@@ -1,4 +1,5 @@
 #include "base/buffer.h"
+#include "support/scarce.h"
 #include "support/test.h"
 
 START_TEST(text_is_joined)
@@ -30,8 +31,24 @@ START_TEST(beyond_the_ceiling_everything_fails)
     size_t length;
     ck_assert_ptr_null(buffer_take(&b, &length));
     ck_assert_uint_eq(b.length, 10);
+    ck_assert(!b.scarce);
     buffer_free(&b);
 }
 END_TEST
 
-TEST_PROGRAM("buffer", text_is_joined, beyond_the_ceiling_everything_fails)
+/* Threat 88. */
+START_TEST(it_was_the_memory_that_was_too_little)
+{
+    struct buffer b;
+    buffer_init(&b, 1 << 20);
+    if (!scarce_memory_begin())
+        return;
+    buffer_text(&b, "0123456789");
+    scarce_memory_end();
+    ck_assert(b.failed && b.scarce);
+    buffer_free(&b);
+}
+END_TEST
+
+TEST_PROGRAM("buffer", text_is_joined, beyond_the_ceiling_everything_fails,
+             it_was_the_memory_that_was_too_little)

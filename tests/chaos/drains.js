@@ -4,13 +4,14 @@
 //
 //   node tests/chaos/drains.js [TIMES]        make drains TIMES=200
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { generator } from '../api/support/numbers.js';
-import { checkEnd, sanitized, sleep, start } from '../api/support/service.js';
+import { binary, checkEnd, cleanEnvironment, sanitized, sleep, start } from '../api/support/service.js';
 
 const clients = 40; // half of them keep their connection
 const drainTimeoutMs = 10000;
@@ -140,9 +141,21 @@ async function load(service, where, ms, stop) {
   return { counts, took };
 }
 
+// A stop that comes while the service is only starting: it ends as well, by the signal or
+// as soon as it is ready.
+async function stopEarly() {
+  const child = spawn(binary, ['--port', '0'], { env: cleanEnvironment(), stdio: 'ignore' });
+  const ended = new Promise((resolve) => child.on('close', (code, signal) => resolve(code ?? signal)));
+  await sleep(Math.random() * 25);
+  child.kill('SIGTERM');
+  const late = setTimeout(() => child.kill('SIGKILL'), drainTimeoutMs);
+  assert.match(`${await ended}`, /^(0|SIGTERM)$/);
+  clearTimeout(late);
+}
+
 async function startOn(where) {
   const flags = where.path ? ['--bind', `unix:${where.path}`] : ['--port', `${where.port}`];
-  return start([...flags, '--drain-timeout', `${drainTimeoutMs}ms`, '--log-format', 'text']);
+  return start([...flags, '--drain-timeout', `${drainTimeoutMs}ms`, '--queue-wait', '60s']);
 }
 
 async function stopUnderLoad(where, totals) {
@@ -181,6 +194,7 @@ export async function drains(times, say = () => {}) {
   try {
     for (let round = 0; round < times; round++) {
       await stopUnderLoad(round % 5 === 4 ? file : tcp, totals);
+      if (round % 2 === 0) await stopEarly();
       if (round % 10 === 0) {
         await killUnderLoad(tcp);
         await killUnderLoad(file);

@@ -24,15 +24,17 @@ if (cpus().length < 2) {
   process.exit(0);
 }
 
-// Shares of the requests; what each costs is measured.
+// Shares of the requests; what each costs is measured. (One that is refused costs some
+// 30 to 50 us, as it has to be read: of requests of 0.3 ms, 5 times too many of them
+// would take a third of the processor to refuse.)
 const sizes = [
-  { name: 'T=128', share: 3, T: 128 },
-  { name: 'T=256', share: 2, T: 256 },
-  { name: 'T=512', share: 1, T: 512 },
+  { name: 'T=256', share: 3, T: 256 },
+  { name: 'T=512', share: 2, T: 512 },
+  { name: 'T=1024', share: 1, T: 1024, more: { maps: 'none' } },
 ];
 for (const size of sizes) {
   const sequences = packed(matrix(size.T, 64));
-  size.file = body(size.name, { sequences, heads: 4, tensor_format: 'base64' });
+  size.file = body(size.name, { sequences, heads: 4, tensor_format: 'base64', ...size.more });
 }
 const example = new URL('../../config/demo/worked_example.json', import.meta.url).pathname;
 // Requests a second beside the load, whatever it is.
@@ -121,7 +123,8 @@ const held = [
   [`refusals: p99 ${worst(rows.map((r) => r.refusalMs)).toFixed(1)} ms`, worst(rows.map((r) => r.refusalMs)) < goals.refusalMs],
   [`probes and metrics: p99 ${worst(rows.flatMap((r) => [r.probeMs, r.metricsMs])).toFixed(1)} ms`,
     worst(rows.flatMap((r) => [r.probeMs, r.metricsMs])) < goals.probeMs],
-  [`RSS at most ${highest.toFixed(0)} MiB, of ${base.toFixed(0)} idle and ${memoryLimitMiB} of memory_limit`, sanitized || highest < base + memoryLimitMiB],
+  // What requests may have, and as much of freed memory that is kept for the next ones.
+  [`RSS at most ${highest.toFixed(0)} MiB, ${base.toFixed(0)} idle and twice ${memoryLimitMiB} (memory_limit) allowed`, sanitized || highest < base + 2 * memoryLimitMiB],
   [`lost: ${sum(rows.map((r) => r.lost))}`, sum(rows.map((r) => r.lost)) === 0],
   [`something was refused at 5x, and no probe`, last.refused > 0 && sum(rows.map((r) => r.probesRefused)) === 0],
 ];

@@ -91,19 +91,26 @@ static void write_log(struct buffer *out)
 }
 
 static size_t allocations_left;
+static bool only_one_fails;
 
 static void *scarce_malloc(size_t size)
 {
-    if (allocations_left == 0)
+    if (allocations_left == 0) {
+        allocations_left = only_one_fails ? SIZE_MAX : 0;
         return NULL;
+    }
     allocations_left--;
     return malloc(size);
 }
 
+/* Threat 88. */
 START_TEST(a_document_without_memory_is_whole_or_failed)
 {
     void (*const write[])(struct buffer *) = {write_problem, write_info, write_log};
-    for (size_t d = 0; d < sizeof write / sizeof *write; d++) {
+    enum { DOCUMENTS = sizeof write / sizeof *write };
+    for (size_t i = 0; i < (size_t)2 * DOCUMENTS; i++) {
+        size_t d = i % DOCUMENTS;
+        only_one_fails = i >= DOCUMENTS;
         struct buffer out;
         buffer_init(&out, 1 << 16);
         write[d](&out);

@@ -1,3 +1,6 @@
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include "http/guard_check.h"
 #include "http/guard_state.h"
 #include "support/test.h"
@@ -34,6 +37,8 @@ static const struct {
     {TEXT(GET HOST "X: \t a\"\t\xff \r\nY:\r\n\r\n"),
      TEXT(GET HOST "X: \t a\"\t\xff \r\nY:\r\n\r\n"), 1},
     {TEXT(GET HOST "X-\xef: 1\r\n\r\n"), TEXT(GET HOST "X-\xef: 1\r\n\r\n"), 1},
+    {TEXT(GET HOST "Cookie: a=b\r\nCOOKIE2: c\r\nCook: d\r\nX-Cookie: e\r\n\r\n"),
+     TEXT(GET HOST "Cooki_: a=b\r\nCOOKI_2: c\r\nCook: d\r\nX-Cookie: e\r\n\r\n"), 1},
     {TEXT(POST "Content-Length: 007\r\n\r\n{\"a\":1}" NEXT),
      TEXT(POST "Content-Length: 007\r\n\r\n{\"a\":1}" NEXT), 2},
     {TEXT(POST "Content-Length:\t7 \t\r\nX: y\r\n\r\n\0\n\r {}\xff" NEXT),
@@ -257,6 +262,14 @@ static const char *long_target(size_t bytes)
     return long_text;
 }
 
+static const char *many_parameters(size_t count)
+{
+    strcpy(long_text, "GET /?");
+    while (count-- > 0)
+        strcat(long_text, count > 0 ? "a&" : "a");
+    return strcat(long_text, " HTTP/1.1\r\n" HOST "\r\n");
+}
+
 static const char *long_head(size_t bytes)
 {
     int rest = (int)(bytes - strlen(GET HOST "X: \r\n\r\n"));
@@ -290,6 +303,8 @@ START_TEST(limits_are_exact)
 {
     ck_assert_int_eq(reason_of(long_target(8192), LIMIT), GUARD_NONE);
     ck_assert_int_eq(reason_of(long_target(8193), LIMIT), GUARD_TARGET);
+    ck_assert_int_eq(reason_of(many_parameters(64), LIMIT), GUARD_NONE);
+    ck_assert_int_eq(reason_of(many_parameters(65), LIMIT), GUARD_PARAMETERS);
     ck_assert_int_eq(reason_of(long_head(1024), 1024), GUARD_NONE);
     ck_assert_int_eq(reason_of(long_head(1025), 1024), GUARD_HEAD_BYTES);
     ck_assert_int_eq(reason_of(long_head(1026), 1024), GUARD_HEAD_BYTES);
@@ -406,6 +421,38 @@ START_TEST(a_descriptor_has_a_guard_or_none)
 }
 END_TEST
 
+START_TEST(what_is_received_goes_through_the_guard)
+{
+    int ends[2];
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
+    struct guard g;
+    guard_init(&g, LIMIT);
+    ck_assert(guarded_read_begin(ends[0], &g));
+
+    char seen[64];
+    ck_assert_int_eq(send(ends[1], CHUNK, sizeof CHUNK - 1, 0), sizeof CHUNK - 1);
+    ck_assert_int_eq(recv(ends[0], seen, 9, MSG_PEEK), 9);
+    ck_assert_uint_eq(g.state, GUARD_START);
+    ck_assert_int_eq(recv(ends[0], seen, 9, 0), 9);
+    ck_assert_uint_eq(g.state, GUARD_IN_TARGET);
+    while (recv(ends[0], seen, sizeof seen, 0) > 0) {
+    }
+    ck_assert_int_eq(errno, EAGAIN);
+
+    ck_assert_int_eq(send(ends[1], "1", 1, 0), 1); /* held */
+    errno = 0;
+    ck_assert_int_eq(recv(ends[0], seen, sizeof seen, 0), -1);
+    ck_assert_int_eq(errno, EAGAIN);
+    ck_assert_uint_eq(g.left, 1);
+
+    guarded_read_end(ends[0]);
+    ck_assert_int_eq(send(ends[1], "\n", 1, 0), 1);
+    ck_assert_int_eq(recv(ends[0], seen, sizeof seen, 0), 1);
+    close(ends[0]);
+    close(ends[1]);
+}
+END_TEST
+
 /* Like what is sent, with something changed. */
 static size_t mutate(struct test_random *r, char *text, size_t length)
 {
@@ -455,4 +502,5 @@ TEST_PROGRAM("guard", what_is_sound_passes_wherever_it_is_cut,
              what_is_unsound_is_refused_wherever_it_is_cut, limits_are_exact,
              a_thousand_messages_are_counted, a_refusal_is_of_one_message_and_says_why,
              nothing_is_read_behind_a_refusal, a_descriptor_has_a_guard_or_none,
+             what_is_received_goes_through_the_guard,
              what_is_changed_at_random_is_judged_as_the_reference_does)

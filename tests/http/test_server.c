@@ -1,3 +1,4 @@
+#include <jansson.h>
 #include <signal.h>
 #include <sys/signalfd.h>
 
@@ -391,6 +392,62 @@ START_TEST(spent_memory_is_said_before_the_body)
         ask(&f, POST_HEAD "Expect: 100-continue\r\nContent-Length: 2000000\r\n\r\n");
     ASSERT_STARTS(answer, "HTTP/1.1 503 ");
     ASSERT_HAS(answer, "problem:out-of-memory");
+    fixture_end(&f, false);
+}
+END_TEST
+
+static void *no_malloc(size_t size)
+{
+    (void)size;
+    return NULL;
+}
+
+/* Threat 88: a document cannot be made, and neither can the one that says so. */
+START_TEST(without_memory_an_answer_is_kept_ready)
+{
+    static const char *const requests[] = {
+        "GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET /v1/info HTTP/1.1\r\nHost: a\r\n\r\n",
+        POST_HEAD "Content-Length: 99999999\r\n\r\n",
+    };
+    fixture_start(&f, no_flags);
+    for (size_t i = 0; i < sizeof requests / sizeof *requests; i++) {
+        json_set_alloc_funcs(no_malloc, free);
+        const char *answer = ask(&f, requests[i]);
+        json_set_alloc_funcs(malloc, free);
+        ASSERT_STARTS(answer, "HTTP/1.1 503 ");
+        ASSERT_HAS(answer, "\r\nContent-Type: application/problem+json\r\n");
+        ASSERT_HAS(answer, "\r\nRetry-After: 1\r\n");
+        ASSERT_HAS(answer, "\r\nConnection: close\r\n");
+        ASSERT_HAS(answer, "problem:out-of-memory\"");
+    }
+    ASSERT_STARTS(ask(&f, JSON_7 "\r\n{\"a\":1}"), "HTTP/1.1 200 ");
+    ASSERT_HAS(ask(&f, "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n"),
+               "\nattentiond_rejected_total{reason=\"out-of-memory\"} 3\n");
+    fixture_end(&f, false);
+}
+END_TEST
+
+START_TEST(a_machine_of_unknown_size_is_no_start)
+{
+    struct settings settings = {.workers = 1};
+    const struct machine machine = {.cpus = 1};
+    struct site site;
+    struct error e = {0};
+    ck_assert(!site_open(&site, &settings, &machine, &e));
+    ASSERT_HAS(e.message, "set memory_limit");
+    site_close(&site);
+}
+END_TEST
+
+START_TEST(a_server_without_memory_is_not_begun)
+{
+    fixture_start(&f, no_flags);
+    struct error e = {0};
+    json_set_alloc_funcs(no_malloc, free);
+    ck_assert_ptr_null(server_new(&f.site, &e));
+    json_set_alloc_funcs(malloc, free);
+    ck_assert_int_eq(e.code, ERROR_OUT_OF_MEMORY);
     fixture_end(&f, false);
 }
 END_TEST
@@ -895,25 +952,25 @@ START_TEST(who_has_no_worker_left_is_not_ready)
 }
 END_TEST
 
-TEST_PROGRAM("server", a_request_is_answered_by_the_pool, a_refusal_says_why,
-             a_head_has_a_limit, requests_on_one_connection_are_answered_in_order,
-             a_request_may_come_byte_by_byte, head_is_get_without_the_body,
-             options_tells_what_is_allowed, a_refusal_is_sent_instead_of_100_continue,
-             a_chunked_body_may_be_as_long_as_any, a_body_may_be_refused_in_its_middle,
-             a_refusal_is_not_lost_while_the_client_still_sends,
-             the_answer_has_the_form_that_is_accepted,
-             an_id_that_is_not_clean_is_replaced, a_full_pool_is_said_at_once,
-             spent_memory_is_said_before_the_body,
-             the_work_of_a_client_that_left_is_cancelled, an_answer_may_come_in_windows,
-             who_leaves_while_the_next_window_is_written_is_given_up,
-             what_goes_wrong_in_the_middle_of_an_answer_cuts_it,
-             a_client_that_only_stopped_sending_is_answered,
-             who_sends_too_slowly_is_cut, a_request_that_waits_in_the_pool_is_not_cut,
-             too_many_connections_are_told_so, what_happened_is_counted_and_kept,
-             metrics_may_have_a_listener_of_their_own,
-             a_socket_file_works_and_is_removed, an_address_in_use_is_an_error,
-             a_drain_answers_what_was_accepted,
-             while_it_is_announced_a_drain_goes_on_serving,
-             what_a_drain_cannot_finish_is_refused, a_second_signal_ends_a_drain,
-             a_signal_to_reload_does_not_hurry_a_drain,
-             a_drain_ends_though_a_worker_hangs, who_has_no_worker_left_is_not_ready)
+TEST_PROGRAM(
+    "server", a_request_is_answered_by_the_pool, a_refusal_says_why, a_head_has_a_limit,
+    requests_on_one_connection_are_answered_in_order, a_request_may_come_byte_by_byte,
+    head_is_get_without_the_body, options_tells_what_is_allowed,
+    a_refusal_is_sent_instead_of_100_continue, a_chunked_body_may_be_as_long_as_any,
+    a_body_may_be_refused_in_its_middle,
+    a_refusal_is_not_lost_while_the_client_still_sends,
+    the_answer_has_the_form_that_is_accepted, an_id_that_is_not_clean_is_replaced,
+    a_full_pool_is_said_at_once, spent_memory_is_said_before_the_body,
+    without_memory_an_answer_is_kept_ready, a_machine_of_unknown_size_is_no_start,
+    a_server_without_memory_is_not_begun, the_work_of_a_client_that_left_is_cancelled,
+    an_answer_may_come_in_windows,
+    who_leaves_while_the_next_window_is_written_is_given_up,
+    what_goes_wrong_in_the_middle_of_an_answer_cuts_it,
+    a_client_that_only_stopped_sending_is_answered, who_sends_too_slowly_is_cut,
+    a_request_that_waits_in_the_pool_is_not_cut, too_many_connections_are_told_so,
+    what_happened_is_counted_and_kept, metrics_may_have_a_listener_of_their_own,
+    a_socket_file_works_and_is_removed, an_address_in_use_is_an_error,
+    a_drain_answers_what_was_accepted, while_it_is_announced_a_drain_goes_on_serving,
+    what_a_drain_cannot_finish_is_refused, a_second_signal_ends_a_drain,
+    a_signal_to_reload_does_not_hurry_a_drain, a_drain_ends_though_a_worker_hangs,
+    who_has_no_worker_left_is_not_ready)

@@ -598,6 +598,14 @@ START_TEST(without_memory_nothing_is_half_done)
         settings_help(&out);
         scarce_memory_end();
         ck_assert(!read && !good && out.failed);
+        buffer_free(&out);
+        out.data = malloc(out.limit); /* room for all but the values */
+        ck_assert_ptr_nonnull(out.data);
+        out.capacity = out.limit;
+        scarce_memory_begin();
+        settings_print(&s, &out);
+        scarce_memory_end();
+        ck_assert(out.failed);
         ck_assert_int_eq(no_file.code, ERROR_OUT_OF_MEMORY);
         ck_assert_str_eq(no_words.message, "ATTENTIOND_WORKERS: '0' is not ");
     }

@@ -4,6 +4,9 @@
 # test.
 set -u
 
+# As the service has it: the threads that OpenBLAS starts by itself are in nobody's way then.
+export OPENBLAS_NUM_THREADS=1
+
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 

@@ -1,16 +1,17 @@
 /* faults.c - lets chosen calls of a program fail, as their manual pages say they may.
  *
  * Preloaded into the service (LD_PRELOAD). It counts the fallible calls of the program
- * and its libraries from the beginning of main() on, and when the driver has armed it by
- * the file named in TORTURE_CONTROL, which both map or read, the k-th of them does not
- * happen and reports a failure instead. It also counts the blocks of memory in use, so
- * that one that is lost is seen at once.
+ * and its libraries from the beginning of main() on, and when the driver has armed it
+ * by the file named in TORTURE_CONTROL, which both map or read, the k-th of them does
+ * not happen and reports a failure instead. It also counts the blocks of memory in use,
+ * so that one that is lost is seen at once.
  *
- * Not made to fail: what cannot (an eventfd that is neither full nor empty, taking a descriptor
- * out of an epoll set), what nobody can answer (close(), munmap(), free()), and what is_deaf()
- * names. What goes through a socket is never cut
- * short: to who waits at the edge (epoll(7)), that says that there is no more, or no more
- * room. A kind of call that is missing here is a line. */
+ * Not made to fail: what cannot (an eventfd that is neither full nor empty, taking a
+ * descriptor out of an epoll set, shutdown() of a socket that is connected), what
+ * nobody can answer (close(), munmap(), free()), and what is_deaf() names. What goes
+ * through a socket is never cut short: to who waits at the edge (epoll(7)), that says
+ * that there is no more, or no more room. A kind of call that is missing here is a
+ * line. */
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
@@ -84,18 +85,29 @@ static _Atomic bool corrupt; /* DEFECT_BYTES: the next answer */
 static _Thread_local bool inside;
 static _Atomic uint64_t eventfds[16]; /* a set of descriptors */
 
-#define REAL(name)                                                                     \
-    static __typeof__(&name) real;                                                     \
-    if (!real)                                                                         \
-        real = (__typeof__(&name))dlsym(RTLD_NEXT, #name)
+#define REAL(name)                 \
+    static __typeof__(&name) real; \
+    if (!real)                     \
+    real = (__typeof__(&name))dlsym(RTLD_NEXT, #name)
+
+/* A crash says where, and is one still. */
+static void show_crash(int number)
+{
+    void *address[2 * FRAMES];
+    backtrace_symbols_fd(address, backtrace(address, 2 * FRAMES), STDERR_FILENO);
+    signal(number, SIG_DFL);
+    raise(number);
+}
 
 __attribute__((constructor)) static void open_control(void)
 {
+    signal(SIGSEGV, show_crash);
+    signal(SIGABRT, show_crash);
     const char *path = getenv("TORTURE_CONTROL");
     int fd = path ? open(path, O_RDWR | O_CLOEXEC) : -1;
-    void *room = fd < 0 ? MAP_FAILED
-                        : mmap(NULL, sizeof *control, PROT_READ | PROT_WRITE,
-                               MAP_SHARED, fd, 0);
+    void *room =
+        fd < 0 ? MAP_FAILED
+               : mmap(NULL, sizeof *control, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (fd >= 0)
         close(fd);
     void *first[1]; /* the first backtrace() allocates */
@@ -128,8 +140,9 @@ static void describe(const char *name, int error, size_t ways)
     }
 }
 
-/* OpenBLAS 0.3.21 asks for pages until it has them, and its small kernels for Skylake and
- * later do not look at what malloc() gave. Nothing can be done about it from outside. */
+/* OpenBLAS 0.3.21 asks for pages until it has them, and its small kernels for Skylake
+ * and later do not look at what malloc() gave. Nothing can be done about it from
+ * outside. */
 static bool is_deaf(const char *name, enum mode mode, const void *caller)
 {
     Dl_info info;
@@ -201,17 +214,17 @@ static int strikes(unsigned kind, const char *name, const int *errors,
 }
 
 #define ERRORS(...) ((const int[]){__VA_ARGS__, 0})
-#define STRIKES(kind, name, ...)                                                       \
+#define STRIKES(kind, name, ...) \
     strikes(kind, #name, ERRORS(__VA_ARGS__), __builtin_return_address(0))
 
 /* One that fails with a value and errno, and may fail with these. */
-#define FALLIBLE(kind, type, name, parameters, arguments, failure, ...)                \
-    type name parameters                                                               \
-    {                                                                                  \
-        REAL(name);                                                                    \
-        if (STRIKES(kind, name, __VA_ARGS__))                                          \
-            return failure;                                                            \
-        return real arguments;                                                         \
+#define FALLIBLE(kind, type, name, parameters, arguments, failure, ...) \
+    type name parameters                                                \
+    {                                                                   \
+        REAL(name);                                                     \
+        if (STRIKES(kind, name, __VA_ARGS__))                           \
+            return failure;                                             \
+        return real arguments;                                          \
     }
 
 /* ---- memory: what is in use is counted, too ---- */
@@ -230,13 +243,13 @@ static void *counted(void *block)
     return block;
 }
 
-#define ALLOCATION(name, parameters, arguments)                                        \
-    void *name parameters                                                              \
-    {                                                                                  \
-        REAL(name);                                                                    \
-        if (STRIKES(MEMORY, name, ENOMEM))                                             \
-            return NULL;                                                               \
-        return counted(real arguments);                                                \
+#define ALLOCATION(name, parameters, arguments) \
+    void *name parameters                       \
+    {                                           \
+        REAL(name);                             \
+        if (STRIKES(MEMORY, name, ENOMEM))      \
+            return NULL;                        \
+        return counted(real arguments);         \
     }
 
 ALLOCATION(malloc, (size_t size), (size))
@@ -301,13 +314,18 @@ FALLIBLE(SYSTEM, int, setsockopt,
 FALLIBLE(SYSTEM, int, getsockopt,
          (int fd, int level, int name, void *value, socklen_t *size),
          (fd, level, name, value, size), -1, ENOPROTOOPT)
-FALLIBLE(SYSTEM, int, shutdown, (int fd, int how), (fd, how), -1, ENOTCONN)
 FALLIBLE(SYSTEM, int, epoll_create1, (int flags), (flags), -1, EMFILE, ENOMEM)
 FALLIBLE(SYSTEM, int, epoll_wait,
          (int set, struct epoll_event *events, int most, int timeout),
          (set, events, most, timeout), -1, EINTR)
-FALLIBLE(SYSTEM, int, poll, (struct pollfd *fds, nfds_t count, int timeout),
+FALLIBLE(SYSTEM, int, poll, (struct pollfd * fds, nfds_t count, int timeout),
          (fds, count, timeout), -1, EINTR, ENOMEM)
+int __poll_chk(struct pollfd *fds, nfds_t count, int timeout, size_t room);
+int __poll_chk(struct pollfd *fds, nfds_t count, int timeout, size_t room)
+{
+    return count <= room / sizeof *fds ? poll(fds, count, timeout) : -1;
+}
+
 FALLIBLE(SYSTEM, int, signalfd, (int fd, const sigset_t *set, int flags),
          (fd, set, flags), -1, EMFILE, ENOMEM)
 FALLIBLE(SYSTEM, int, fstat, (int fd, struct stat *status), (fd, status), -1, EIO)
@@ -335,13 +353,13 @@ FALLIBLE(SYSTEM, ssize_t, getrandom, (void *to, size_t size, unsigned flags),
          (to, size, flags), -1, EAGAIN, ENOSYS)
 FALLIBLE(SYSTEM, FILE *, fopen, (const char *path, const char *mode), (path, mode),
          NULL, ENOENT, EMFILE, ENOMEM)
-FALLIBLE(SYSTEM, int, fflush, (FILE *file), (file), EOF, ENOSPC)
+FALLIBLE(SYSTEM, int, fflush, (FILE * file), (file), EOF, ENOSPC)
 FALLIBLE(SYSTEM, DIR *, opendir, (const char *path), (path), NULL, EMFILE, ENOENT)
 FALLIBLE(SYSTEM, char *, fgets, (char *to, int size, FILE *file), (to, size, file),
          NULL, EIO)
 FALLIBLE(SYSTEM, size_t, fread, (void *to, size_t size, size_t count, FILE *file),
          (to, size, count, file), 0, EIO)
-FALLIBLE(SYSTEM, struct dirent *, readdir, (DIR *folder), (folder), NULL, EBADF)
+FALLIBLE(SYSTEM, struct dirent *, readdir, (DIR * folder), (folder), NULL, EBADF)
 
 int pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
                    void *(*start)(void *), void *argument)
@@ -450,9 +468,8 @@ ssize_t __read_chk(int fd, void *to, size_t size, size_t room)
 ssize_t recv(int fd, void *to, size_t size, int flags)
 {
     REAL(recv);
-    return STRIKES(SYSTEM, recv, ECONNRESET, EINTR, ENOMEM)
-               ? -1
-               : real(fd, to, size, flags);
+    return STRIKES(SYSTEM, recv, ECONNRESET, EINTR, ENOMEM) ? -1
+                                                            : real(fd, to, size, flags);
 }
 
 FALLIBLE(SYSTEM, ssize_t, recvmsg, (int fd, struct msghdr *message, int flags),
@@ -479,8 +496,15 @@ ssize_t write(int fd, const void *from, size_t size)
     return error ? -1 : real(fd, from, size);
 }
 
-FALLIBLE(SYSTEM, ssize_t, send, (int fd, const void *from, size_t size, int flags),
-         (fd, from, size, flags), -1, ECONNRESET, EINTR, ENOBUFS)
+/* What does not wait is not interrupted. */
+ssize_t send(int fd, const void *from, size_t size, int flags)
+{
+    REAL(send);
+    int interrupted = flags & MSG_DONTWAIT ? ENOBUFS : EINTR;
+    return STRIKES(SYSTEM, send, ECONNRESET, interrupted, ENOBUFS)
+               ? -1
+               : real(fd, from, size, flags);
+}
 
 ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
 {
