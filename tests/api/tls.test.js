@@ -10,6 +10,7 @@ import tls from 'node:tls';
 import {
   attention, compute, connections, fetchAnswer, get, postAndLeave, postAndWait, raw, readOn, request,
 } from './support/client.js';
+import { makeCertificate } from './support/certificates.js';
 import { generator, heavyRequest } from './support/numbers.js';
 import { binary, checkEnd, cleanEnvironment, sanitized, sleep, start, until } from './support/service.js';
 
@@ -17,13 +18,6 @@ const folder = mkdtempSync(join(tmpdir(), 'attentiond-'));
 after(() => rmSync(folder, { recursive: true }));
 
 const at = (name) => join(folder, name);
-
-// Self-signed, made here: NAME.pem and NAME.key.
-function make(name, type = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256']) {
-  const names = 'subjectAltName=DNS:localhost,IP:127.0.0.1';
-  const args = ['req', '-x509', ...type, '-nodes', '-days', '2', '-subj', `/CN=${name}`, '-addext', names];
-  execFileSync('openssl', [...args, '-keyout', at(`${name}.key`), '-out', at(`${name}.pem`)], { stdio: 'ignore' });
-}
 
 // `name` in the place of what is in use, as one who renews it does.
 function install(name) {
@@ -33,8 +27,8 @@ function install(name) {
   }
 }
 
-make('one');
-make('two');
+makeCertificate(folder, 'one');
+makeCertificate(folder, 'two');
 install('one');
 const flags = ['--tls-certificate', at('used.pem'), '--tls-key', at('used.key')];
 
@@ -294,7 +288,7 @@ test('the listener of the metrics speaks TLS, too', async () => {
 
 describe('what cannot be used ends the start with exit code 78 and one line', () => {
   writeFileSync(at('nothing'), 'nothing\n');
-  make('rsa', ['-newkey', 'rsa:2048']);
+  makeCertificate(folder, 'rsa', ['-newkey', 'rsa:2048']);
   const cases = [
     [['--tls-key', at('one.key')], /^attentiond: tls_certificate and tls_key belong together: set both, or neither\n$/],
     [['--tls-certificate', at('one.pem')], /^attentiond: tls_certificate and tls_key belong together/],
