@@ -101,7 +101,7 @@ describe('the corpus', () => {
         const heard = await converse(tls ? overTls() : bare(), [latin(text)], {
           asked: asked.length > 1 ? asked : [{ method, path }],
           halfClose: one.half_close,
-          silenceMs: /deadline|408/.test(required) ? 2500 : 400,
+          silenceMs: /deadline|408/.test(required) ? 2500 : tls ? 1500 : 400,
         });
         const statuses = heard.answers.map(meaning);
         const allowed = [...required.matchAll(/\b[1-5]\d\d\b/g)].map((m) => Number(m[0]));
@@ -228,9 +228,9 @@ describe('one after another on a connection', () => {
     const last = `GET /livez HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`;
     const asked = [...Array(999).fill(askedOfAttention[0]), { method: 'GET', path: '/livez' }];
     const heard = await converse(bare(), [latin(all + last)], { asked, silenceMs: 10000 });
-    assert.equal(heard.answers.length, 1001);
+    assert.equal(heard.answers.length, 1000);
     assert.ok(heard.answers.every((a) => a.status === 200));
-    heard.answers.slice(0, 1000).forEach((a, i) => assert.equal(a.headers['x-request-id'], `n${i}`));
+    heard.answers.slice(0, 999).forEach((a, i) => assert.equal(a.headers['x-request-id'], `n${i}`));
   });
 
   const unsound = {
