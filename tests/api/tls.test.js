@@ -8,6 +8,7 @@ import { after, before, describe, test } from 'node:test';
 import {
   attention, compute, connections, fetchAnswer, get, postAndLeave, postAndWait, raw, readOn, request,
 } from './support/client.js';
+import { makeCertificate } from './support/certificates.js';
 import { generator, heavyRequest } from './support/numbers.js';
 import { binary, checkEnd, cleanEnvironment, sanitized, sleep, start, until } from './support/service.js';
 import { agree, hear } from './support/sockets.js';
@@ -17,13 +18,6 @@ after(() => rmSync(folder, { recursive: true }));
 
 const at = (name) => join(folder, name);
 
-// Self-signed, made here: NAME.pem and NAME.key.
-function make(name, type = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256']) {
-  const names = 'subjectAltName=DNS:localhost,IP:127.0.0.1';
-  const args = ['req', '-x509', ...type, '-nodes', '-days', '2', '-subj', `/CN=${name}`, '-addext', names];
-  execFileSync('openssl', [...args, '-keyout', at(`${name}.key`), '-out', at(`${name}.pem`)], { stdio: 'ignore' });
-}
-
 // `name` in the place of what is in use, as one who renews it does.
 function install(name) {
   for (const end of ['pem', 'key']) {
@@ -32,8 +26,8 @@ function install(name) {
   }
 }
 
-make('one');
-make('two');
+makeCertificate(folder, 'one');
+makeCertificate(folder, 'two');
 install('one');
 const flags = ['--tls-certificate', at('used.pem'), '--tls-key', at('used.key')];
 
@@ -64,7 +58,7 @@ const alike = (one, other) => {
 describe('a service with a certificate', () => {
   let service, plain;
   before(async () => {
-    const short = ['--header-timeout', '600ms', '--body-timeout', '600ms'];
+    const short = ['--header-timeout', '600ms', '--body-timeout', sanitized ? '4s' : '1s'];
     const filtered = ['--seccomp', sanitized ? 'off' : 'on'];
     service = await startSecure([...short, ...filtered, '--workers', '2', '--queue-wait', '1min']);
     plain = await start(['--workers', '2']);
@@ -271,7 +265,7 @@ test('the listener of the metrics speaks TLS, too', async () => {
 
 describe('what cannot be used ends the start with exit code 78 and one line', () => {
   writeFileSync(at('nothing'), 'nothing\n');
-  make('rsa', ['-newkey', 'rsa:2048']);
+  makeCertificate(folder, 'rsa', ['-newkey', 'rsa:2048']);
   const cases = [
     [['--tls-key', at('one.key')], /^attentiond: tls_certificate and tls_key belong together: set both, or neither\n$/],
     [['--tls-certificate', at('one.pem')], /^attentiond: tls_certificate and tls_key belong together/],
