@@ -59,7 +59,7 @@ describe('SIGTERM under load', () => {
   });
 
   test('what is running is finished', async () => {
-    const service = await start(['--workers', '1']);
+    const service = await start(['--workers', '1', '--drain-timeout', '1min', '--timeout', '1min']);
     const running = attention(service, heavy);
     await until('it computes', async () =>
       /attentiond_workers_busy 1\b/.test((await get(service, '/metrics')).text),
