@@ -156,7 +156,7 @@ static _Noreturn void leave_hung(void)
 
 static void look_after(struct site *site)
 {
-    kept_memory_return(atomic_load(&site->memory.spent),
+    kept_memory_return(atomic_load(&site->memory.spent), site->memory.limit,
                        atomic_load(&site->in_flight) == 0);
     atomic_store(&site->hung,
                  attention_service_stuck(site->service) >= site->settings->workers);

@@ -220,6 +220,8 @@ static const struct {
                        NULL},
     [GUARD_TARGET] = {414, ERROR_TOO_LARGE, "the target is too long",
                       GUARD_TARGET_LIMIT, "bytes"},
+    [GUARD_PARAMETERS] = {414, ERROR_TOO_LARGE, "the target is too long",
+                          GUARD_AND_LIMIT + 1, "parameters"},
     [GUARD_FIELD] = {0, ERROR_BAD_REQUEST, "a header field is malformed", 0, NULL},
     [GUARD_HEAD_BYTES] = {431, ERROR_TOO_LARGE, "the head is too long", 0,
                           "bytes (header_limit)"},

@@ -50,10 +50,11 @@ __attribute__((format(printf, 2, 0))) static void library_log(void *context,
     log_write(LOG_DEBUG, "libmicrohttpd", LOG_S("message", text));
 }
 
-/* Room for the head, for what the library keeps a field, and for the answer's head. */
+/* Room for the head; for 64 bytes that the library keeps for each of the fields and
+ * parameters that http/guard lets through; and for the answer's head. */
 static size_t connection_memory(const struct settings *s)
 {
-    enum { BESIDES = 8 * 1024 };
+    enum { BESIDES = 16 * 1024 };
     return (size_t)s->header_limit + BESIDES;
 }
 

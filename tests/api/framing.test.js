@@ -208,15 +208,17 @@ describe('chunks that can be read in two ways are refused once', () => {
 });
 
 describe('one after another on a connection', () => {
-  test('a thousand at once are answered in order (threat 24)', async () => {
+  test('a thousand at once are answered in order, and no more (threats 24, 98)', async () => {
     const message = (i) => head(`X-Request-Id: n${i}`, `Content-Length: ${json.length}`) + json;
-    const all = Array.from({ length: 1000 }, (_, i) => message(i)).join('');
-    const last = `GET /livez HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`;
-    const asked = [...Array(1000).fill(askedOfAttention[0]), { method: 'GET', path: '/livez' }];
-    const heard = await converse(bare(), [latin(all + last)], { asked, silenceMs: 10000 });
-    assert.equal(heard.answers.length, 1001);
-    assert.ok(heard.answers.every((a) => a.status === 200));
-    heard.answers.slice(0, 1000).forEach((a, i) => assert.equal(a.headers['x-request-id'], `n${i}`));
+    const all = Array.from({ length: 1100 }, (_, i) => message(i)).join('');
+    const heard = await converse(bare(), [latin(all)], { asked: askedOfAttention, silenceMs: 10000 });
+    assert.equal(heard.answers.length, 1000); // connection_requests
+    assert.ok(heard.closed);
+    heard.answers.forEach((a, i) => {
+      assert.equal(a.status, 200);
+      assert.equal(a.headers['x-request-id'], `n${i}`);
+      assert.equal(a.headers.connection, i === 999 ? 'close' : undefined);
+    });
   });
 
   const unsound = {
@@ -279,6 +281,18 @@ describe('the target', () => {
     'threat 38': [['GET *', 400], ['POST *', 400], ['OPTIONS *', 204], ['CONNECT a:443', 501], ['CONNECT /livez', 501]],
     'threat 39': [['BREW /livez', 501], ['get /livez', 501], ['DELETE /livez', 405], ['POST /livez', 405]],
   };
+  test('may have so many parameters, in so long a head (threats 34, 35)', async () => {
+    const ask = async (count, size) => {
+      const target = `/livez?${'a&'.repeat(count - 1)}${'b'.repeat(size)}`;
+      const fields = `X: ${'y'.repeat(118)}\r\n`.repeat(62) + 'Connection: close\r\n';
+      const message = `GET ${target} HTTP/1.1\r\nHost: a\r\n${fields}\r\n`;
+      return (await converse(bare(), [latin(message)], { asked: [{ method: 'GET', path: '/livez' }] })).answers.map((a) => a.status);
+    };
+    assert.deepEqual(await ask(64, 8000), [200]); // all limits at once
+    assert.deepEqual(await ask(65, 1), [414]);
+    assert.deepEqual(await ask(4000, 1), [414]);
+  });
+
   for (const [name, list] of Object.entries(cases))
     for (const [start, status] of list)
       test(`${JSON.stringify(start)} is ${status} (${name})`, async () => {
@@ -302,6 +316,11 @@ describe('fields that ask for something else', () => {
   };
   for (const [name, fields] of Object.entries(ignored))
     test(`${name}: a normal answer`, async () => assert.deepEqual((await ask(...fields)).map((a) => a.status), [200]));
+
+  test('cookies, few or many, are nothing', async () => {
+    for (const cookie of ['a=b; c=d', 'a;'.repeat(5000), 'a=b; '.repeat(2800), ';;=;"a,b"; =x\u0080'])
+      assert.deepEqual((await ask(`Cookie: ${cookie}`)).map((a) => a.status), [200], cookie.slice(0, 20));
+  });
 
   test('ten thousand addresses are bounded by the head, and a few are nothing (threat 47)', async () => {
     assert.equal((await ask(`X-Forwarded-For: ${'10.0.0.1, '.repeat(10000)}`))[0].status, 431);

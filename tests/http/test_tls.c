@@ -309,8 +309,8 @@ END_TEST
 /* Threats 14, 92. */
 START_TEST(who_sends_too_slowly_is_told_so_through_the_session)
 {
-    static const char *const flags[] = {"--header-timeout", "150ms", "--body-timeout",
-                                        "150ms", NULL};
+    static const char *const flags[] = {"--header-timeout", "700ms", "--body-timeout",
+                                        "700ms", NULL};
     static const char *const beginnings[] = {
         "GET /livez HTT", JSON_7 "\r\n{", "GET /livez HTTP/1.1\r\nHost: a\r\nA: ", ""};
     enum { COUNT = sizeof beginnings / sizeof *beginnings };

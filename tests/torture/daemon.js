@@ -43,7 +43,7 @@ export class Daemon {
 
   hear(text) {
     this.log = (this.log + text).slice(-65536);
-    const ready = /\bready\b.*?\baddress"?[=:]\s*"?(?:unix:([^\s"]+)|[^\s"]*:(\d+))(?:.*?metrics_address=\S*:(\d+))?.*\n/.exec(this.log);
+    const ready = /\bready\b.*?\baddress"?[=:]\s*"?(?:unix:([^\s"]+)|[^\s"]*:(\d+))(?:.*?metrics_address"?[=:]\s*"?[^\s"]*:(\d+))?.*\n/.exec(this.log);
     if (!ready || this.ready) return;
     this.ready = true;
     this.socketPath = ready[1];

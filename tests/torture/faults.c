@@ -320,6 +320,12 @@ FALLIBLE(SYSTEM, int, epoll_wait,
          (set, events, most, timeout), -1, EINTR)
 FALLIBLE(SYSTEM, int, poll, (struct pollfd * fds, nfds_t count, int timeout),
          (fds, count, timeout), -1, EINTR, ENOMEM)
+int __poll_chk(struct pollfd *fds, nfds_t count, int timeout, size_t room);
+int __poll_chk(struct pollfd *fds, nfds_t count, int timeout, size_t room)
+{
+    return count <= room / sizeof *fds ? poll(fds, count, timeout) : -1;
+}
+
 FALLIBLE(SYSTEM, int, signalfd, (int fd, const sigset_t *set, int flags),
          (fd, set, flags), -1, EMFILE, ENOMEM)
 FALLIBLE(SYSTEM, int, fstat, (int fd, struct stat *status), (fd, status), -1, EIO)
@@ -490,8 +496,15 @@ ssize_t write(int fd, const void *from, size_t size)
     return error ? -1 : real(fd, from, size);
 }
 
-FALLIBLE(SYSTEM, ssize_t, send, (int fd, const void *from, size_t size, int flags),
-         (fd, from, size, flags), -1, ECONNRESET, EINTR, ENOBUFS)
+/* What does not wait is not interrupted. */
+ssize_t send(int fd, const void *from, size_t size, int flags)
+{
+    REAL(send);
+    int interrupted = flags & MSG_DONTWAIT ? ENOBUFS : EINTR;
+    return STRIKES(SYSTEM, send, ECONNRESET, interrupted, ENOBUFS)
+               ? -1
+               : real(fd, from, size, flags);
+}
 
 ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
 {

@@ -175,7 +175,8 @@ const bounds = [
   },
 ];
 
-const requests = readdirSync(corpus).map((file) => answered(`request ${file}`, post(readFileSync(corpus + file))));
+// Those that have a name; the others were found by chance.
+const requests = readdirSync(corpus).filter((file) => file.endsWith('.json')).map((file) => answered(`request ${file}`, post(readFileSync(corpus + file))));
 
 export const scenarios = [...documents, ...refusals, ...attentions, ...connections, ...bounds, ...requests].map((scenario) => ({ group: 'plain', ...scenario }));
 

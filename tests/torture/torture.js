@@ -267,7 +267,8 @@ class Run {
   // What the service believes to be still under way, or null.
   async unfinished() {
     const [outcome] = await runScenario({ steps: [Buffer.from('GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n')], door: 'metricsDoor' }, this.daemon, { ms: HANG_MS });
-    const text = outcome.answers[0]?.body.toString() ?? '';
+    if (outcome.answers[0]?.status !== 200) return `/metrics: ${outcome.end}, ${outcome.malformed ?? ''} ${JSON.stringify(outcome.answers[0] ?? null)}`;
+    const text = outcome.answers[0].body.toString();
     const value = (name) => Number(new RegExp(`^attentiond_${name} (\\S+)$`, 'm').exec(text)?.[1]);
     const left = { in_flight_requests: 1, queue_depth: 0, queue_work_flops: 0, workers_busy: 0 };
     const wrong = Object.keys(left).filter((name) => value(name) !== left[name]);
