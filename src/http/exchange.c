@@ -83,6 +83,7 @@ void exchange_connection(void *front, struct MHD_Connection *connection,
     const struct front *at = front;
     if (what == MHD_CONNECTION_NOTIFY_STARTED) {
         atomic_fetch_add(&at->site->connections, 1);
+        atomic_fetch_sub(&at->site->arriving, 1);
         *exchange = open_exchange(at, connection);
         if (!*exchange) /* nobody would watch it */
             wire_forsake(connection);

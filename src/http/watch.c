@@ -253,6 +253,20 @@ void watch_farewell(struct watch *w, int fd)
     ticker_unlock(w->ticker);
 }
 
+bool watch_sees_request(struct watch *w)
+{
+    bool seen = false;
+    ticker_lock(w->ticker);
+    for (size_t i = 0; i < w->count && !seen; i++) {
+        const struct exchange *x = w->exchanges[i];
+        int unread = 0;
+        seen = atomic_load(&x->phase) == PHASE_IDLE &&
+               ioctl(x->fd, FIONREAD, &unread) == 0 && unread > 0;
+    }
+    ticker_unlock(w->ticker);
+    return seen;
+}
+
 /* A worker hangs over it: nobody else will answer. */
 static void refuse_working(struct exchange *x)
 {
