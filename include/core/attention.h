@@ -152,7 +152,7 @@ struct attention_kernel {
     /* Bytes of `packed` that the packs fill and the tiles read; 0: no packs. */
     size_t (*packed_bytes)(const struct attention *a);
     size_t (*packs)(const struct attention *a);
-    void (*pack)(const struct attention *a, size_t index, void *packed);
+    void (*pack)(const struct attention *a, size_t index, void *packed); /* or NULL */
 
     size_t (*tiles)(const struct attention *a);
     /* Parts that `statistics` and `received` of one head come in. */

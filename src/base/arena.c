@@ -24,7 +24,7 @@ static bool budget_take(struct memory_budget *budget, size_t bytes)
 
     size_t spent = atomic_load_explicit(&budget->spent, memory_order_relaxed);
     do {
-        if (spent > budget->limit || bytes > budget->limit - spent)
+        if (bytes > budget->limit || spent > budget->limit - bytes)
             return false;
     } while (!atomic_compare_exchange_weak_explicit(&budget->spent, &spent,
                                                     spent + bytes, memory_order_relaxed,

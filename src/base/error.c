@@ -21,24 +21,17 @@ bool error_set(struct error *e, enum error_code code, const char *path,
 
 const char *error_slug(enum error_code code)
 {
-    switch (code) {
-    case ERROR_NONE: return "none";
-#define X(enumerator, slug, title) \
-    case enumerator: return slug;
-        ERROR_CODES(X)
+#define X(enumerator, slug, title) [enumerator] = (slug),
+    static const char *const slugs[] = {[ERROR_NONE] = "none", ERROR_CODES(X)};
 #undef X
-    }
-    return "unknown";
+    return slugs[code];
 }
 
 const char *error_title(enum error_code code)
 {
-    switch (code) {
-    case ERROR_NONE: return "Nothing is wrong";
-#define X(enumerator, slug, title) \
-    case enumerator: return title;
-        ERROR_CODES(X)
+#define X(enumerator, slug, title) [enumerator] = (title),
+    static const char *const titles[] = {[ERROR_NONE] = "Nothing is wrong",
+                                         ERROR_CODES(X)};
 #undef X
-    }
-    return "Unknown";
+    return titles[code];
 }

@@ -288,11 +288,6 @@ static size_t nothing(const struct attention *a)
     return 0;
 }
 
-static void pack(const struct attention *a, size_t index, void *packed)
-{
-    (void)a, (void)index, (void)packed;
-}
-
 static size_t tiles(const struct attention *a)
 {
     return a->T;
@@ -307,7 +302,6 @@ const struct attention_kernel attention_reference = {
     .name = "reference",
     .packed_bytes = nothing,
     .packs = nothing,
-    .pack = pack,
     .tiles = tiles,
     .row_parts = tiles,
     .scratch_bytes = scratch_bytes,

@@ -154,16 +154,10 @@ static size_t nothing(const struct attention *a)
     return 0;
 }
 
-static void pack(const struct attention *a, size_t index, void *packed)
-{
-    (void)a, (void)index, (void)packed;
-}
-
 const struct attention_kernel linear_attention = {
     .name = "linear",
     .packed_bytes = nothing,
     .packs = nothing,
-    .pack = pack,
     .tiles = tiles,
     .row_parts = nothing,
     .scratch_bytes = scratch_bytes,

@@ -1,6 +1,9 @@
 #include "base/arena.h"
 
 #include <stdint.h>
+#include <stdio.h>
+
+#include <stdint.h>
 
 #include "support/test.h"
 
@@ -54,6 +57,49 @@ START_TEST(arenas_share_a_budget_and_give_it_back)
     ck_assert_ptr_nonnull(arena_alloc(&b, 200000, 1, &e));
     arena_free(&b);
     ck_assert_uint_eq(budget.spent, 0);
+}
+END_TEST
+
+START_TEST(a_refusal_says_what_is_needed_beside_what)
+{
+    struct memory_budget budget = {.limit = 300000};
+    struct arena a, b;
+    arena_init(&a, 200000, &budget);
+    arena_init(&b, SIZE_MAX, &budget);
+    struct error ours = {0}, all = {0}, far = {0};
+    ck_assert_ptr_nonnull(arena_alloc(&a, 1000, 150, &ours));
+    ck_assert_ptr_null(arena_alloc(&a, 10000, 6, &ours));
+    ck_assert_str_eq(ours.message, "needs 10000 x 6 bytes beside 150000, a request may "
+                                   "use 200000 (memory_limit)");
+    ck_assert_ptr_null(arena_alloc(&b, 150001, 1, &all));
+    ck_assert_str_eq(all.message, "needs 150016 bytes, of the 300000 for all requests "
+                                  "together 150016 are in use (memory_limit)");
+    ck_assert_ptr_null(arena_alloc(&b, SIZE_MAX / 4, 1, &far));
+    ck_assert_int_eq(far.code, ERROR_OUT_OF_MEMORY);
+    arena_free(&a);
+    ck_assert_uint_eq(budget.spent, 0);
+}
+END_TEST
+
+START_TEST(what_the_system_does_not_have_is_out_of_memory)
+{
+#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
+    puts("skipped: a sanitizer's allocator ends the process instead");
+#else
+    const size_t beyond = (size_t)1 << 60; /* of every address space */
+    struct memory_budget budget = {.limit = SIZE_MAX};
+    struct memory_budget *const budgets[] = {NULL, &budget};
+    for (size_t i = 0; i < 2; i++) {
+        struct arena a;
+        struct error e = {0};
+        arena_init(&a, SIZE_MAX, budgets[i]);
+        ck_assert_ptr_null(arena_alloc(&a, beyond, 1, &e));
+        ck_assert_int_eq(e.code, ERROR_OUT_OF_MEMORY);
+        ck_assert_ptr_nonnull(strstr(e.message, "1152921504606846976 bytes"));
+        ck_assert_uint_eq(budget.spent, 0);
+        arena_free(&a);
+    }
+#endif
 }
 END_TEST
 
@@ -127,6 +173,8 @@ END_TEST
 TEST_PROGRAM("arena", rooms_are_aligned_and_apart,
              a_spent_limit_is_refused_even_when_the_product_wraps,
              arenas_share_a_budget_and_give_it_back,
+             a_refusal_says_what_is_needed_beside_what,
+             what_the_system_does_not_have_is_out_of_memory,
              a_spare_block_goes_from_one_arena_to_the_next,
              a_spare_block_needs_its_budget_like_any_other,
              the_end_of_the_newest_room_can_be_given_back)

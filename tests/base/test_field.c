@@ -30,6 +30,7 @@ START_TEST(the_first_failure_wins)
     ck_assert_str_eq(error_slug(e.code), "invalid-input");
     ck_assert_str_eq(error_slug(ERROR_NONE), "none");
     ck_assert_str_eq(error_title(ERROR_DEADLINE), "The deadline has passed");
+    ck_assert_str_eq(error_title(ERROR_NONE), "Nothing is wrong");
 }
 END_TEST
 

@@ -16,6 +16,19 @@ static const struct {
     {"x", NULL},
 };
 
+START_TEST(a_very_long_name_is_near_to_nothing)
+{
+    char name[66];
+    memset(name, 'n', 65);
+    name[65] = '\0';
+    const char *const long_names[] = {name, "heads"};
+    ck_assert_pstr_eq(spelling_nearest("head", long_names, 2), "heads");
+    ck_assert_ptr_null(spelling_nearest(name, long_names, 2));
+    name[64] = '\0';
+    ck_assert_pstr_eq(spelling_nearest(name, long_names, 2), name);
+}
+END_TEST
+
 START_TEST(a_typo_finds_its_word)
 {
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -28,4 +41,4 @@ START_TEST(a_typo_finds_its_word)
 }
 END_TEST
 
-TEST_PROGRAM("spelling", a_typo_finds_its_word)
+TEST_PROGRAM("spelling", a_very_long_name_is_near_to_nothing, a_typo_finds_its_word)

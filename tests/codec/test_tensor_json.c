@@ -251,6 +251,12 @@ START_TEST(a_batch_is_one_sequence_or_several_of_any_length)
 }
 END_TEST
 
+START_TEST(a_tensor_that_was_not_given_has_no_numbers)
+{
+    ck_assert_uint_eq(tensor_count(&(struct tensor){0}), 0);
+}
+END_TEST
+
 START_TEST(a_batch_that_does_not_fit_is_refused_where_it_goes_wrong)
 {
     const struct {
@@ -671,6 +677,7 @@ TEST_PROGRAM("tensor_json", nested_arrays_become_rows_of_floats,
              what_is_not_json_is_called_so, too_many_are_counted_but_not_stored,
              memory_stays_in_proportion_to_the_text,
              a_batch_is_one_sequence_or_several_of_any_length,
+             a_tensor_that_was_not_given_has_no_numbers,
              a_batch_that_does_not_fit_is_refused_where_it_goes_wrong,
              every_dtype_becomes_float32, all_half_floats_are_converted_exactly,
              a_packed_tensor_that_does_not_fit_is_refused_where_it_goes_wrong,

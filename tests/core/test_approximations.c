@@ -562,6 +562,48 @@ START_TEST(cost_knows_what_takes_longer_than_its_products)
 }
 END_TEST
 
+START_TEST(cost_counts_the_drawing_and_the_keys_one_by_one)
+{
+    const struct attention plain = {
+        .H = 4, .G = 2, .T = 1024, .S = 1024, .dk = 64, .dv = 64, .key_length = 1024};
+    const float e = 0;
+    const struct attention_method drawn = {.name = METHOD_LINFORMER, .rank = 64},
+                                  given = {.name = METHOD_LINFORMER,
+                                           .rank = 64,
+                                           .e = &e,
+                                           .f = &e},
+                                  few = {.name = METHOD_NYSTROM, .landmarks = 16},
+                                  many = {.name = METHOD_NYSTROM, .landmarks = 256},
+                                  random = {.name = METHOD_PERFORMER, .features = 64},
+                                  elu = {.name = METHOD_LINEAR, .rule = RULE_ELU},
+                                  sums = {.name = METHOD_LINEAR, .rule = RULE_LINEAR},
+                                  delta = {.name = METHOD_LINEAR,
+                                           .rule = RULE_DELTA,
+                                           .beta = &e};
+    const struct {
+        const struct attention_method *less, *more;
+        bool causal;    /* of `more` */
+        double factor;  /* between the two, at least */
+        double at_most; /* of `more` an operation of its own */
+    } pairs[] = {
+        {&given, &drawn, false, 1.5, 20}, {&few, &many, false, 100, 3},
+        {&elu, &elu, true, 2, 60},        {&random, &random, true, 2, 60},
+        {&sums, &delta, false, 1.2, 4},
+    };
+    for (size_t n = 0; n < sizeof pairs / sizeof *pairs; n++) {
+        struct attention less = plain, more = plain;
+        less.method = pairs[n].less;
+        more.method = pairs[n].more;
+        more.causal = pairs[n].causal;
+        double cost = approximations_cost(&more), flops = approximations_flops(&more);
+        ck_assert_msg(cost > pairs[n].factor * approximations_cost(&less) &&
+                          cost > flops && cost < pairs[n].at_most * flops,
+                      "%zu: %g beside %g, flops %g", n, cost,
+                      approximations_cost(&less), flops);
+    }
+}
+END_TEST
+
 /* Rows that see one key each, apart from one another: a block computes them all. */
 START_TEST(cost_knows_what_a_block_of_a_pattern_computes)
 {
@@ -584,6 +626,12 @@ START_TEST(cost_knows_what_a_block_of_a_pattern_computes)
     double cells = 36.0 * 35 * VECTOR_PAD; /* more a block */
     ck_assert_double_ge(many - one, cells * 2 * 1024);
     ck_assert_double_le(many - one, cells * 2 * 1024 * 1.1);
+    a.S = 20000;
+    double packed = (20000.0 - 4096) * 1024 * 10; /* more keys */
+    double wide = approximations_cost(&a) - many - packed;
+    /* Units are wider then, and each of those cells is counted twice. */
+    ck_assert_double_ge(wide, 36.0 * 36 * VECTOR_PAD * 2048);
+    ck_assert_double_le(wide, 36.0 * 36 * VECTOR_PAD * 2048 * 1.1);
 }
 END_TEST
 
@@ -646,6 +694,7 @@ TEST_PROGRAM("approximations", what_a_method_cannot_honour_is_refused_at_the_opt
              parameters_that_do_not_fit_the_sequence_are_refused,
              a_small_arena_is_out_of_memory_or_enough, flops_count_what_is_visible,
              cost_knows_what_takes_longer_than_its_products,
+             cost_counts_the_drawing_and_the_keys_one_by_one,
              cost_knows_what_a_block_of_a_pattern_computes,
              what_would_take_long_in_one_go_is_refused,
              sparse_methods_that_see_everything_are_exact)

@@ -214,6 +214,45 @@ START_TEST(negative_zero_and_denormals_survive)
 }
 END_TEST
 
-TEST_PROGRAM("attention_extremes", negative_zero_and_denormals_survive,
+/* The second key is hidden from the first query. Its weight is no matter; its score is
+ * asked for all the same, and has to be a number. */
+START_TEST(a_hidden_score_is_refused_only_where_it_is_asked_for)
+{
+    static const float query[] = {1e20f, 0}, key[] = {0, 1e20f}, value[] = {5, 7};
+    static const size_t head[] = {0};
+    static const enum map_stage stages[] = {MAP_STAGE_WEIGHTS, MAP_STAGE_BIASED,
+                                            MAP_STAGE_SCORES, MAP_STAGE_CAPPED};
+    for (size_t n = 0; n < 4 * KERNELS; n++) {
+        float out[2], maps[4];
+        const enum map_stage stage = stages[n / KERNELS];
+        const struct attention a = {.H = 1,
+                                    .G = 1,
+                                    .T = 2,
+                                    .S = 2,
+                                    .dk = 1,
+                                    .dv = 1,
+                                    .query = {query, 2, 1},
+                                    .key = {key, 2, 1},
+                                    .value = {value, 2, 1},
+                                    .scale = 1,
+                                    .causal = true,
+                                    .key_length = 2,
+                                    .out = out,
+                                    .out_head_stride = 1,
+                                    .out_row_stride = 1,
+                                    .maps = maps,
+                                    .map_heads = head,
+                                    .map_head_count = 1,
+                                    .map_stage = stage};
+        bool shown = stage == MAP_STAGE_SCORES || stage == MAP_STAGE_CAPPED;
+        ck_assert_msg(run(kernels[n % KERNELS], &a) == !shown, "%zu", n);
+        if (!shown)
+            ck_assert(out[0] == 5 && out[1] == 6);
+    }
+}
+END_TEST
+
+TEST_PROGRAM("attention_extremes", a_hidden_score_is_refused_only_where_it_is_asked_for,
+             negative_zero_and_denormals_survive,
              one_query_and_two_keys_as_large_as_float32_has_them,
              a_narrow_mask_a_negative_offset_and_shared_key_heads_meet)

@@ -195,6 +195,13 @@ START_TEST(much_work_is_cut_and_gives_the_same)
                 ck_assert_close(all[n / SOME * DV + c + n % SOME], some[n], 1e-5, 1e-5);
         }
     }
+    /* Nothing is cut any further: one head, and few channels. */
+    static const struct attention_method many = {.name = METHOD_PERFORMER,
+                                                 .features = 1 << 14};
+    struct attention least = {.H = 1, .G = 1, .T = T, .S = T, .dk = 16, .dv = 64};
+    least.method = &many;
+    least.causal = true;
+    ck_assert_uint_eq(feature_attention.tiles(&least), 1);
     free(query);
     free(key);
     free(value);
