@@ -98,7 +98,8 @@ static struct row_numbers numbers_of(const struct plan *p, size_t b, enum member
     case STATISTICS: /* add_statistics() has it; GCOVR_EXCL_START */
     case MEMBERS: break;
     }
-    return (struct row_numbers){0}; /* GCOVR_EXCL_STOP */
+    return (struct row_numbers){0};
+    /* GCOVR_EXCL_STOP */
 }
 
 static bool is_wanted(const struct plan *p, enum member member)

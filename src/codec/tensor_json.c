@@ -128,7 +128,7 @@ static bool read_sequences(struct json_reader *r, const struct field *at,
     bool found;
     tensor_pool_init(&pool, r, LEAF_FLOAT);
     if (!json_reader_array(r, at, e))
-        return false;
+        return false; /* it has been seen before; GCOVR_EXCL_LINE */
     for (;;) {
         if (!json_reader_element(r, &count, &found, e))
             return false;

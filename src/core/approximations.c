@@ -174,7 +174,8 @@ static const struct attention_kernel *plan_own(const struct approximation *commo
     case METHOD_LONGFORMER:
     case METHOD_BIGBIRD: break;
     }
-    return NULL; /* GCOVR_EXCL_STOP */
+    return NULL;
+    /* GCOVR_EXCL_STOP */
 }
 
 const struct attention_kernel *approximations_plan(const struct approximation *common,

@@ -116,5 +116,6 @@ double approximations_cost(const struct attention *a)
     case METHOD_LONGFORMER:
     case METHOD_BIGBIRD: break;
     }
-    return flops; /* GCOVR_EXCL_STOP */
+    return flops;
+    /* GCOVR_EXCL_STOP */
 }

@@ -73,5 +73,6 @@ double approximations_flops(const struct attention *a)
     case METHOD_LONGFORMER:
     case METHOD_BIGBIRD: break;
     }
-    return 0; /* GCOVR_EXCL_STOP */
+    return 0;
+    /* GCOVR_EXCL_STOP */
 }

@@ -126,7 +126,8 @@ bool multi_head_run(struct multi_head *m, size_t step, size_t task, void *scratc
     case STEP_OUTPUT:
     case STEPS: break;
     }
-    return false; /* GCOVR_EXCL_STOP */
+    return false;
+    /* GCOVR_EXCL_STOP */
 }
 
 bool multi_head_run_all(struct multi_head *m, struct arena *scratch, struct error *e)

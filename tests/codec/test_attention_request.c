@@ -600,6 +600,9 @@ static const struct {
     {"{\"heads\":1,\"heads\":1}", ERROR_INVALID_JSON, "", "twice"},
     {"{\"weights\":{\"bq\":[1],\"bq\":[1]}}", ERROR_INVALID_JSON, "", "twice"},
     {"{\"map_heads\":[0,1,2,3,4,0", ERROR_INVALID_JSON, "", "the text ends"},
+    {"{\"labels\":[\"\",\"\",\"\",\"\",\"\",\"\",\"\"", ERROR_INVALID_JSON, "",
+     "the text ends"},
+    {"{\"sequences\":{\"dtype\":\"f32\",x", ERROR_INVALID_JSON, "", "the name of a"},
     {"\xEF\xBB\xBF{}", ERROR_INVALID_JSON, "", "byte 0"},
 };
 
@@ -658,6 +661,35 @@ START_TEST(a_refusal_carries_the_id_that_was_read_before_it)
     ck_assert(!decoded(body, strlen(body), &arena, &q, &e));
     check_text(q.id, "r7");
     arena_free(&arena);
+}
+END_TEST
+
+START_TEST(the_depth_is_a_limit_of_its_own)
+{
+    static const struct {
+        size_t depth;
+        const char *body, *message;
+    } cases[] = {
+        {0, "{\"x\":[[[[[[[[[[[[[[[0]]]]]]]]]]]]]]]}", "unknown member"},
+        {0, "{\"x\":[[[[[[[[[[[[[[[[0]]]]]]]]]]]]]]]]}",
+         "deeper than 16 levels (json_depth)"},
+        {2, "{\"sequences\":[{}]}", "deeper than 2 levels (json_depth)"},
+        {6, "{\"x\":[[[[[0]]]]]}", "unknown member"},
+        {6, "{\"x\":[[[[[[0]]]]]]}", "deeper than 6 levels (json_depth)"},
+        {17, "{\"x\":[[[[[[[[[[[[[[[[0]]]]]]]]]]]]]]]]}", "unknown member"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct attention_limits deep = limits;
+        struct arena arena;
+        struct attention_request q;
+        struct error e = {0};
+        deep.json_depth = cases[i].depth;
+        arena_init(&arena, SIZE_MAX, NULL);
+        ck_assert(!attention_request_decode(cases[i].body, strlen(cases[i].body), &deep,
+                                            &arena, &q, &e));
+        ck_assert_msg(strstr(e.message, cases[i].message) != NULL, "%s", e.message);
+        arena_free(&arena);
+    }
 }
 END_TEST
 
@@ -749,6 +781,7 @@ TEST_PROGRAM("attention_request", every_member_finds_its_place,
              a_refusal_says_what_and_where,
              every_truncation_of_a_request_is_called_not_json,
              a_refusal_carries_the_id_that_was_read_before_it,
+             the_depth_is_a_limit_of_its_own,
              labels_and_heads_may_be_as_many_as_the_limits_say,
              with_little_memory_decoding_succeeds_or_says_so,
              the_json_test_suite_is_refused_for_the_right_reason)

@@ -650,6 +650,7 @@ START_TEST(with_little_memory_they_succeed_or_say_so)
         "[{\"dtype\":\"i64\",\"shape\":[1,1],\"data\":\"AQAAAAA\\u0041AAA=\"}]",
         "{\"\\u0064type\":\"f16\",\"shape\":[2,1],\"data\":\"APwAAA==\"}",
         "{\"dtype\":\"bool\",\"shape\":[1,3],\"data\":\"AQAB\"}",
+        "{\"dtype\":\"bool\",\"shape\":[3,1,1],\"data\":\"AQAB\"}",
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         try_every_memory(texts[i], 1024, 3);

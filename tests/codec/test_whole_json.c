@@ -17,6 +17,12 @@ static void open_document(struct document *d, const char *text)
     json_reader_init(&d->reader, text, strlen(text), &d->arena);
 }
 
+static void open_with(struct document *d, const char *text, size_t limit)
+{
+    open_document(d, text);
+    d->arena.limit = limit;
+}
+
 #define PACKED(dtype, shape, data) \
     "{\"dtype\":\"" dtype "\",\"shape\":[" shape "],\"data\":\"" data "\"}"
 
@@ -116,6 +122,31 @@ START_TEST(positions_have_one_axis_or_two)
 }
 END_TEST
 
-TEST_PROGRAM("whole_json", whole_numbers_come_as_an_array_or_packed,
+START_TEST(with_little_memory_they_succeed_or_say_so)
+{
+    static const struct attention_limits limits = {.max_batch = 2, .max_tokens = 3};
+    static const char *const texts[] = {"[1,2,3]", PACKED("bool", "3", "AQAB")};
+    for (size_t n = 0; n < 4; n++) {
+        size_t answered = 0;
+        for (size_t limit = 0; limit < 2048; limit++) {
+            struct document d;
+            const size_t *number = NULL;
+            size_t count = 0;
+            struct positions p;
+            open_with(&d, texts[n / 2], limit);
+            bool good =
+                n % 2 ? positions_from_json(&d.reader, NULL, &limits, &p, &d.e)
+                      : wholes_from_json(&d.reader, NULL, &four, &number, &count, &d.e);
+            ck_assert_int_eq(d.e.code, good ? ERROR_NONE : ERROR_OUT_OF_MEMORY);
+            answered += good;
+            arena_free(&d.arena);
+        }
+        ck_assert(answered > 0 && answered < 2048);
+    }
+}
+END_TEST
+
+TEST_PROGRAM("whole_json", with_little_memory_they_succeed_or_say_so,
+             whole_numbers_come_as_an_array_or_packed,
              what_is_no_list_of_whole_numbers_is_refused_where_it_is,
              positions_have_one_axis_or_two)
