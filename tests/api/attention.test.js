@@ -204,7 +204,7 @@ describe('who may look where', () => {
   for (const [name, request] of Object.entries(cases))
     test(name, () => agrees({ ...request, return: ['lse'] }));
 
-  test('a fully masked row is zero, not NaN', async () => {
+  test('a fully masked row is zero, not NaN (threat 75)', async () => {
     for (const mask of [[[true, true], [false, false]], [[0, 0], ['-Infinity', null]]]) {
       const { json } = await compute(service, { sequences: [[1, 2], [3, 4]], mask, return: ['lse'] });
       assert.deepEqual(json.attention_maps[0][1], [0, 0]);

@@ -606,6 +606,7 @@ static const struct {
     {"\xEF\xBB\xBF{}", ERROR_INVALID_JSON, "", "byte 0"},
 };
 
+/* Threats 51, 61, 62, 72, 73. */
 START_TEST(a_refusal_says_what_and_where)
 {
     for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++) {
@@ -642,6 +643,7 @@ static void cut_everywhere(const char *body)
     }
 }
 
+/* Threat 52. */
 START_TEST(every_truncation_of_a_request_is_called_not_json)
 {
     const char *const bodies[] = {everything, every_option, method_requests[6],
@@ -664,6 +666,7 @@ START_TEST(a_refusal_carries_the_id_that_was_read_before_it)
 }
 END_TEST
 
+/* Threat 58. */
 START_TEST(the_depth_is_a_limit_of_its_own)
 {
     static const struct {
@@ -727,6 +730,7 @@ static void decode_with_little_memory(const char *body)
     }
 }
 
+/* Threat 88. */
 START_TEST(with_little_memory_decoding_succeeds_or_says_so)
 {
     decode_with_little_memory(everything);

@@ -43,6 +43,7 @@ START_TEST(json_is_accepted)
 }
 END_TEST
 
+/* Threats 51-59, 64. */
 START_TEST(what_is_not_json_is_refused_with_its_place)
 {
     const struct {
@@ -129,6 +130,7 @@ START_TEST(what_is_not_json_is_refused_with_its_place)
 }
 END_TEST
 
+/* Threat 53. */
 START_TEST(a_zero_byte_is_refused_everywhere)
 {
     const char text[] = "{\"ab\" : [ 1.5e3 , true ] }";
@@ -158,6 +160,7 @@ START_TEST(a_long_name_is_clipped_between_characters)
 }
 END_TEST
 
+/* Threats 60, 68. */
 START_TEST(the_limits_are_refused_only_beyond_them)
 {
     char text[4096], number[1200];
@@ -179,6 +182,7 @@ START_TEST(the_limits_are_refused_only_beyond_them)
 }
 END_TEST
 
+/* Threat 60. */
 START_TEST(a_name_is_refused_only_beyond_its_limit)
 {
     const char *const parts[] = {"n", "\\n", "\\u00e9", "\xC3\xA9", "\\uD834\\uDD1E"};
@@ -226,6 +230,7 @@ START_TEST(what_is_wrong_inside_a_name_is_found_before_its_length)
 }
 END_TEST
 
+/* Threat 58. */
 START_TEST(the_depth_is_what_the_caller_says)
 {
     for (size_t depth = 1; depth <= JSON_MOST_DEPTH; depth++)
@@ -246,6 +251,7 @@ START_TEST(the_depth_is_what_the_caller_says)
 }
 END_TEST
 
+/* Threat 52. */
 START_TEST(every_truncation_is_refused)
 {
     const char *const texts[] = {
@@ -267,6 +273,7 @@ START_TEST(every_truncation_is_refused)
 }
 END_TEST
 
+/* Threat 58. */
 START_TEST(deep_nesting_does_not_recurse_deeply)
 {
     const size_t length = 1000000;
@@ -414,7 +421,8 @@ START_TEST(every_escape_is_what_it_means)
 }
 END_TEST
 
-/* Wherever in a long string it stands: what ends it, and what is wrong in it. */
+/* Wherever in a long string it stands: what ends it, and what is wrong in it. Threats
+ * 56, 57. */
 START_TEST(a_long_string_is_looked_at_everywhere)
 {
     static const struct {
@@ -451,6 +459,7 @@ START_TEST(a_long_string_is_looked_at_everywhere)
 }
 END_TEST
 
+/* Threat 60. */
 START_TEST(names_with_the_same_hash_are_still_different)
 {
     const char *text =
@@ -568,6 +577,7 @@ static char *read_file(const char *folder, const char *name, size_t *length)
     return text;
 }
 
+/* Threats 51-59, 64. */
 START_TEST(the_json_test_suite_is_judged_as_it_says)
 {
     char folder[512];
@@ -610,6 +620,7 @@ static bool is_its_own_limit(const json_error_t *theirs)
            code == json_error_numeric_overflow;
 }
 
+/* Threats 53, 54, 56, 57. */
 START_TEST(mutated_documents_are_judged_as_by_jansson)
 {
     const char *const seeds[] = {

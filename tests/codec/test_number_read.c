@@ -26,6 +26,7 @@ static enum number_status read_all(const char *text, float *out, size_t *stopped
     return status;
 }
 
+/* Threats 67, 69, 70. */
 START_TEST(numbers_are_rounded_to_the_nearest_float)
 {
     const struct {
@@ -67,6 +68,7 @@ START_TEST(numbers_are_rounded_to_the_nearest_float)
 }
 END_TEST
 
+/* Threat 71. */
 START_TEST(the_sign_of_zero_is_kept)
 {
     const char *const texts[] = {"-0", "-0.0", "-0e5", "-1e-400"};
@@ -79,6 +81,7 @@ START_TEST(the_sign_of_zero_is_kept)
 }
 END_TEST
 
+/* Threats 64-66, 69. */
 START_TEST(what_is_no_number_is_refused_where_it_goes_wrong)
 {
     const struct {
@@ -149,6 +152,7 @@ START_TEST(a_short_whole_number_is_what_it_is_by_any_way)
 }
 END_TEST
 
+/* Threat 68. */
 START_TEST(a_very_long_number_is_refused_not_computed)
 {
     char text[NUMBER_MAX_TOKEN + 2];
@@ -274,6 +278,7 @@ static size_t read_corpus(const char *path, size_t *refused)
     return lines;
 }
 
+/* Threats 65-67. */
 START_TEST(the_corpora_agree_bit_for_bit)
 {
     const char *const names[] = {"exhaustive-float16", "freetype-2-7",

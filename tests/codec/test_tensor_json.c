@@ -73,6 +73,7 @@ START_TEST(nested_arrays_become_rows_of_floats)
 }
 END_TEST
 
+/* Threats 61, 66, 78. */
 START_TEST(what_is_no_tensor_is_refused_where_it_goes_wrong)
 {
     const struct {
@@ -142,6 +143,7 @@ START_TEST(what_is_not_json_is_called_so)
 }
 END_TEST
 
+/* Threat 81. */
 START_TEST(too_many_are_counted_but_not_stored)
 {
     const struct {
@@ -179,6 +181,7 @@ static char *make_matrix(size_t rows, size_t width, int digits)
     return text;
 }
 
+/* Threat 63. */
 START_TEST(memory_stays_in_proportion_to_the_text)
 {
     const int digits[] = {0, 1, 8, 100};
@@ -257,6 +260,7 @@ START_TEST(a_tensor_that_was_not_given_has_no_numbers)
 }
 END_TEST
 
+/* Threat 78. */
 START_TEST(a_batch_that_does_not_fit_is_refused_where_it_goes_wrong)
 {
     const struct {
@@ -391,6 +395,7 @@ START_TEST(all_half_floats_are_converted_exactly)
 }
 END_TEST
 
+/* Threats 72, 73, 81. */
 START_TEST(a_packed_tensor_that_does_not_fit_is_refused_where_it_goes_wrong)
 {
     const struct {
@@ -474,6 +479,7 @@ START_TEST(the_first_of_many_that_is_not_finite_is_told)
 }
 END_TEST
 
+/* Threat 82. */
 START_TEST(a_shape_whose_product_wraps_is_refused)
 {
     const struct tensor_rules rules = {4, 4, SIZE_MAX, "max_tokens"};
@@ -640,6 +646,7 @@ static void try_every_memory(const char *text, size_t most, size_t step)
     ck_assert(good);
 }
 
+/* Threat 88. */
 START_TEST(with_little_memory_they_succeed_or_say_so)
 {
     const char *const texts[] = {

@@ -25,6 +25,7 @@ static bool run(const struct attention_kernel *kernel, const struct attention *a
     return finite;
 }
 
+/* Threats 74, 75. */
 START_TEST(one_query_and_two_keys_as_large_as_float32_has_them)
 {
     const float inf = INFINITY;
@@ -172,7 +173,7 @@ START_TEST(a_narrow_mask_a_negative_offset_and_shared_key_heads_meet)
 END_TEST
 
 /* With one key to see the output is its value, to the bit: the sign of a zero and what
- * is too small for a full mantissa, too. */
+ * is too small for a full mantissa, too. Threats 67, 71. */
 START_TEST(negative_zero_and_denormals_survive)
 {
     enum { WIDTH = 6 };
@@ -215,7 +216,7 @@ START_TEST(negative_zero_and_denormals_survive)
 END_TEST
 
 /* The second key is hidden from the first query. Its weight is no matter; its score is
- * asked for all the same, and has to be a number. */
+ * asked for all the same, and has to be a number. Threat 77. */
 START_TEST(a_hidden_score_is_refused_only_where_it_is_asked_for)
 {
     static const float query[] = {1e20f, 0}, key[] = {0, 1e20f}, value[] = {5, 7};

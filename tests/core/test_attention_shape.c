@@ -63,6 +63,7 @@ START_TEST(tokens_that_do_not_fit_together_are_refused)
 }
 END_TEST
 
+/* Threat 79. */
 START_TEST(projected_rows_that_do_not_fit_together_are_refused)
 {
     const struct refusal rows[] = {
@@ -106,6 +107,7 @@ START_TEST(projected_rows_that_do_not_fit_together_are_refused)
 }
 END_TEST
 
+/* Threat 79. */
 START_TEST(weights_that_do_not_fit_are_refused)
 {
     const struct refusal rows[] = {
@@ -164,6 +166,7 @@ START_TEST(weights_that_do_not_fit_are_refused)
 }
 END_TEST
 
+/* Threat 80. */
 START_TEST(masks_and_maps_that_do_not_fit_are_refused)
 {
     const struct refusal rows[] = {
@@ -198,6 +201,7 @@ END_TEST
 static const struct attention_limits low = {.max_batch = 2, .max_tokens = 5, .max_width = 8,
                                             .max_heads = 4, .max_map_numbers = 50};
 
+/* Threats 81, 83. */
 START_TEST(one_more_than_a_limit_names_the_figure_and_the_setting)
 {
     const struct refusal rows[] = {
@@ -249,6 +253,7 @@ START_TEST(one_more_than_a_limit_names_the_figure_and_the_setting)
 }
 END_TEST
 
+/* Threat 82. */
 START_TEST(map_numbers_that_overflow_are_over_the_limit)
 {
     const size_t long_rows = (size_t)1 << 31, endless = (size_t)1 << 32;
