@@ -70,8 +70,9 @@ bool json_option_choice(struct json_reader *r, const struct field *at,
 void json_option_shown(struct json_text name, char word[JSON_SHOWN_BYTES + 1])
 {
     size_t shown = name.length < JSON_SHOWN_BYTES ? name.length : JSON_SHOWN_BYTES;
-    for (size_t i = 0; i < shown; i++)
-        word[i] = name.bytes[i] ? name.bytes[i] : '?';
+    memcpy(word, name.bytes, shown);
+    for (char *zero; (zero = memchr(word, '\0', shown));)
+        *zero = '?';
     word[shown] = '\0';
 }
 

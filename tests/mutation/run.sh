@@ -14,7 +14,9 @@ programs="conformance/test_vectors property/test_invariants property/test_operat
     codec/test_tensor_json codec/test_tensor_rows codec/test_attention_request
     codec/test_attention_response codec/test_number_write codec/test_number_read
     codec/test_number_kernels codec/test_number_list
-    conformance/test_onnx"
+    conformance/test_onnx
+    codec/test_json_reader codec/test_json_option codec/test_whole_json core/test_attention_options
+    service/test_attention_cost service/test_scheduler base/test_arena"
 export ATTENTIOND_PROPERTY_CASES="${ATTENTIOND_PROPERTY_CASES:-1500}"
 ATTENTIOND_SHARED=$(cd "${ATTENTIOND_SHARED:-../shared}" 2>/dev/null && pwd) &&
     export ATTENTIOND_SHARED
