@@ -1,9 +1,8 @@
 // Every limit, one below it, at it and one beyond, and every product of sizes where it leaves
 // 31, 32, 53, 63 or 64 bits: the exact status and type, and for a limit its figure and setting.
 import assert from 'node:assert/strict';
-import net from 'node:net';
 import { after, before, describe, test } from 'node:test';
-import { connections, fetchAnswer, get, raw } from './support/client.js';
+import { connections, fetchAnswer, get, openAndStay, raw } from './support/client.js';
 import { build, toBase64 } from './support/numbers.js';
 import { start } from './support/service.js';
 
@@ -507,16 +506,9 @@ describe('a limit of the service', () => {
 
   test('connection_limit', async () => {
     const service = await start(['--connection-limit', '4']);
-    const open = () =>
-      new Promise((resolve, reject) => {
-        const socket = net.connect(service.port, '127.0.0.1');
-        socket.on('error', reject);
-        socket.once('data', (data) => resolve({ socket, status: Number(/ (\d{3}) /.exec(`${data}`)[1]) }));
-        socket.write('GET /livez HTTP/1.1\r\nHost: a\r\n\r\n');
-      });
     const all = [];
     for (const status of [200, 200, 200, 200, 503]) {
-      const one = await open();
+      const one = await openAndStay(service, body);
       assert.equal(one.status, status, `connection ${all.length + 1}`);
       all.push(one.socket);
     }

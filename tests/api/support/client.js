@@ -172,6 +172,20 @@ export function fetchAnswer(service, agent, method, path, body, more = {}) {
   });
 }
 
+// A connection that is used once and stays open: the `socket`, and the `status` of the answer.
+export function openAndStay(service, sent) {
+  return new Promise((resolve, reject) => {
+    const socket = net.connect(service.port, '127.0.0.1');
+    socket.on('error', reject);
+    socket.once('data', (data) => {
+      const { status } = finish({ method: 'POST', path: '/v1/attention', sent, ...parseAnswer(data) });
+      resolve({ socket, status });
+    });
+    const head = `Host: a\r\nContent-Type: application/json\r\nContent-Length: ${sent.length}`;
+    socket.write(`POST /v1/attention HTTP/1.1\r\n${head}\r\n\r\n${sent}`);
+  });
+}
+
 // Writes bytes as they are and returns what came back until the service closed, or
 // fell silent for `silenceMs`: the first answer, the bytes `after` it, and whether the service
 // `closed`. `sent` is the body inside of `bytes`, where it is one that is computed.
