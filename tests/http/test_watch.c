@@ -73,6 +73,7 @@ START_TEST(a_request_that_ends_too_early_is_given_up)
         ck_assert(client_is_closed(fd));
         close(fd);
     }
+    await(counted("\nattentiond_cancelled_total{stage=\"receive\"} ") >= 3);
     ck_assert_double_eq(counted("\nattentiond_cancelled_total{stage=\"receive\"} "), 3);
     ck_assert_uint_eq(atomic_load(&f.site.service->taken), 0);
 
