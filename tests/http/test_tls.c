@@ -60,7 +60,7 @@ END_TEST
 /* Its kernel waits for an acknowledgement of the last words of the handshake. */
 START_TEST(a_client_that_gathers_small_pieces_is_not_kept_waiting)
 {
-    int64_t least_ms = INT64_MAX;
+    int quick = 0;
     tls_start(&f, no_flags);
     for (int i = 0; i < 5; i++) {
         secure_open(&c, &f);
@@ -69,10 +69,10 @@ START_TEST(a_client_that_gathers_small_pieces_is_not_kept_waiting)
         secure_send(&c, GET);
         ASSERT_STARTS(secure_hear(&c), "HTTP/1.1 200 ");
         int64_t ms = (clock_now_ns() - began_ns) / NS_PER_MS;
-        least_ms = ms < least_ms ? ms : least_ms;
+        quick += ms < 30;
         secure_close(&c);
     }
-    ck_assert_msg(least_ms < 30, "%d ms", (int)least_ms);
+    ck_assert_int_ge(quick, 3);
     tls_end(&f);
 }
 END_TEST
