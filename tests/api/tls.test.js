@@ -2,17 +2,16 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { copyFileSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import tls from 'node:tls';
 import {
   attention, compute, connections, fetchAnswer, get, postAndLeave, postAndWait, raw, readOn, request,
 } from './support/client.js';
 import { makeCertificate } from './support/certificates.js';
 import { generator, heavyRequest } from './support/numbers.js';
 import { binary, checkEnd, cleanEnvironment, sanitized, sleep, start, until } from './support/service.js';
+import { agree, hear } from './support/sockets.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'attentiond-'));
 after(() => rmSync(folder, { recursive: true }));
@@ -45,16 +44,7 @@ async function startSecure(more = []) {
 writeFileSync(at('both.pem'), readFileSync(at('one.pem'), 'utf8') + readFileSync(at('two.pem'), 'utf8'));
 
 // The common name that a new connection is shown.
-function shown(service) {
-  return new Promise((resolve, reject) => {
-    const options = { host: '127.0.0.1', port: service.port, rejectUnauthorized: false };
-    const socket = tls.connect(options, () => {
-      resolve(socket.getPeerCertificate().subject.CN);
-      socket.destroy();
-    });
-    socket.on('error', reject);
-  });
-}
+const shown = async (service) => (await agree(service, { rejectUnauthorized: false })).name;
 
 const series = async (service, name) =>
   Number(new RegExp(`^${name} (\\S+)$`, 'm').exec((await get(service, '/metrics')).text)[1]);
@@ -100,15 +90,9 @@ describe('a service with a certificate', () => {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     assert.equal(out, '1\n0\n');
-    const options = { host: '127.0.0.1', port: service.port, ca: readFileSync(service.certificate) };
-    const chosen = await new Promise((resolve, reject) => {
-      const socket = tls.connect({ ...options, ALPNProtocols: ['h2', 'http/1.1'] }, () => {
-        resolve([socket.alpnProtocol, socket.getProtocol()]);
-        socket.destroy();
-      });
-      socket.on('error', reject);
-    });
-    assert.deepEqual(chosen, ['http/1.1', 'TLSv1.3']);
+    const options = { ca: readFileSync(service.certificate), ALPNProtocols: ['h2', 'http/1.1'] };
+    const { alpn, protocol } = await agree(service, options);
+    assert.deepEqual([alpn, protocol], ['http/1.1', 'TLSv1.3']);
   });
 
   test('speaks TLS 1.2 and 1.3, nothing older, and no weak suites', () => {
@@ -133,12 +117,10 @@ describe('a service with a certificate', () => {
       return 10 * (Number(fields[11]) + Number(fields[12]));
     };
     const failed = await series(service, 'attentiond_tls_handshakes_failed_total');
-    const [began, beganCpu] = [Date.now(), cpuMs()];
+    const beganCpu = cpuMs();
     // The start of a client's first record, of which the rest never comes.
-    const closed = Array.from({ length: 40 }, () => new Promise((resolve) => {
-      const socket = net.connect(service.port, '127.0.0.1', () => socket.write(Buffer.from('1603010200010001', 'hex')));
-      socket.on('error', () => {}).on('data', () => {}).on('close', () => resolve(Date.now() - began));
-    }));
+    const begun = Buffer.from('1603010200010001', 'hex');
+    const closed = Array.from({ length: 40 }, async () => (await hear(service, begun)).ms);
     assert.equal((await get(service, '/livez')).status, 200);
     const times = await Promise.all(closed);
     const used = cpuMs() - beganCpu;
@@ -159,12 +141,7 @@ describe('a service with a certificate', () => {
   });
 
   test('closes what is plain HTTP', async () => {
-    const bytes = await new Promise((resolve) => {
-      const chunks = [];
-      const socket = net.connect(service.port, '127.0.0.1', () => socket.write('GET /livez HTTP/1.1\r\nHost: a\r\n\r\n'));
-      socket.on('error', () => {}).on('data', (some) => chunks.push(some));
-      socket.on('close', () => resolve(Buffer.concat(chunks)));
-    });
+    const { bytes } = await hear(service, 'GET /livez HTTP/1.1\r\nHost: a\r\n\r\n');
     assert.ok(bytes.length < 16 && !bytes.includes('HTTP'), bytes.toString('latin1'));
   });
 
