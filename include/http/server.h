@@ -33,7 +33,7 @@ void server_refuse(struct server *s);
 void server_stop_accepting(struct server *s);
 
 /* A connection was accepted that no thread has begun with, or a request has come of
- * which nothing was read yet. */
+ * which nothing was read yet, or a client still sends what was refused. */
 MUST_USE bool server_is_owed(struct server *s);
 
 /* Shuts all connections, answered or not. */

@@ -255,8 +255,8 @@ void watch_farewell(struct watch *w, int fd)
 
 bool watch_sees_request(struct watch *w)
 {
-    bool seen = false;
     ticker_lock(w->ticker);
+    bool seen = w->farewell.count > 0;
     for (size_t i = 0; i < w->count && !seen; i++) {
         const struct exchange *x = w->exchanges[i];
         int unread = 0;

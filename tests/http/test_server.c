@@ -1,3 +1,5 @@
+#include <errno.h>
+
 #include <jansson.h>
 #include <signal.h>
 #include <sys/signalfd.h>
@@ -863,6 +865,23 @@ START_TEST(what_a_drain_cannot_finish_is_refused)
 }
 END_TEST
 
+/* Closed at once, its answer would be lost. */
+START_TEST(a_drain_waits_for_who_still_sends_what_was_refused)
+{
+    static const char *const flags[] = {"--body-limit", "2KiB", NULL};
+    fixture_start(&f, flags);
+    int fd = client_open(&f);
+    client_send(fd, POST_HEAD "Content-Length: 100000\r\n\r\n");
+    ASSERT_STARTS(client_hear(fd), "HTTP/1.1 413 ");
+    pthread_t drainer = start_drain();
+    nanosleep(&(struct timespec){0, 300000000}, NULL);
+    ck_assert_int_eq(pthread_tryjoin_np(drainer, NULL), EBUSY);
+    close(fd);
+    pthread_join(drainer, NULL);
+    fixture_end(&f, true);
+}
+END_TEST
+
 START_TEST(a_second_signal_ends_a_drain)
 {
     static const char *const flags[] = {"--drain-delay", "1min", "--drain-timeout",
@@ -971,6 +990,7 @@ TEST_PROGRAM(
     what_happened_is_counted_and_kept, metrics_may_have_a_listener_of_their_own,
     a_socket_file_works_and_is_removed, an_address_in_use_is_an_error,
     a_drain_answers_what_was_accepted, while_it_is_announced_a_drain_goes_on_serving,
-    what_a_drain_cannot_finish_is_refused, a_second_signal_ends_a_drain,
+    what_a_drain_cannot_finish_is_refused,
+    a_drain_waits_for_who_still_sends_what_was_refused, a_second_signal_ends_a_drain,
     a_signal_to_reload_does_not_hurry_a_drain, a_drain_ends_though_a_worker_hangs,
     who_has_no_worker_left_is_not_ready)

@@ -60,7 +60,7 @@ END_TEST
 /* Its kernel waits for an acknowledgement of the last words of the handshake. */
 START_TEST(a_client_that_gathers_small_pieces_is_not_kept_waiting)
 {
-    int64_t least_ms = INT64_MAX;
+    int quick = 0;
     tls_start(&f, no_flags);
     for (int i = 0; i < 5; i++) {
         secure_open(&c, &f);
@@ -69,10 +69,10 @@ START_TEST(a_client_that_gathers_small_pieces_is_not_kept_waiting)
         secure_send(&c, GET);
         ASSERT_STARTS(secure_hear(&c), "HTTP/1.1 200 ");
         int64_t ms = (clock_now_ns() - began_ns) / NS_PER_MS;
-        least_ms = ms < least_ms ? ms : least_ms;
+        quick += ms < 30;
         secure_close(&c);
     }
-    ck_assert_msg(least_ms < 30, "%d ms", (int)least_ms);
+    ck_assert_int_ge(quick, 3);
     tls_end(&f);
 }
 END_TEST
@@ -116,7 +116,7 @@ START_TEST(a_chunked_body_may_come_in_records_of_a_byte)
 }
 END_TEST
 
-/* Threats 1-3, 5, 8-10, 12, 17-18, 25, 28-29: the second request of each is hidden. */
+/* threats 1-3, 5, 8-10, 12, 17-18, 25, 28-29: the second request of each is hidden. */
 START_TEST(what_can_be_read_in_two_ways_is_refused_over_tls_too)
 {
 #define HIDDEN JSON_7 "\r\n{\"a\":1}"
@@ -260,7 +260,7 @@ static size_t make_hello(char hello[4096])
     return kept.iov_len;
 }
 
-/* Threat 92: slowly, or not at all. */
+/* threat 92: slowly, or not at all */
 START_TEST(a_handshake_that_stalls_is_cut_and_takes_no_cpu)
 {
     static const char *const flags[] = {"--header-timeout", "150ms", NULL};
@@ -311,7 +311,7 @@ START_TEST(a_plain_request_to_a_tls_port_is_closed)
 }
 END_TEST
 
-/* Threat 27. */
+/* threat 27 */
 START_TEST(a_handshake_on_a_plain_port_is_closed)
 {
     static const char *const flags[] = {"--header-timeout", "150ms", NULL};
@@ -326,7 +326,7 @@ START_TEST(a_handshake_on_a_plain_port_is_closed)
 }
 END_TEST
 
-/* Threats 14, 92. */
+/* threats 14, 92 */
 START_TEST(who_sends_too_slowly_is_told_so_through_the_session)
 {
     static const char *const flags[] = {"--header-timeout", "700ms", "--body-timeout",
@@ -366,7 +366,7 @@ START_TEST(a_connection_that_rests_is_closed_as_it_should_be)
 }
 END_TEST
 
-/* Threat 95. */
+/* threat 95 */
 START_TEST(the_work_of_a_client_that_left_is_cancelled_over_tls_too)
 {
     struct secure_client polite, reset, stays;
@@ -394,7 +394,7 @@ START_TEST(the_work_of_a_client_that_left_is_cancelled_over_tls_too)
 }
 END_TEST
 
-/* Threat 96. */
+/* threat 96 */
 START_TEST(a_client_that_only_stopped_sending_is_answered_over_tls_too)
 {
     tls_start(&f, no_flags);
