@@ -30,7 +30,7 @@ FLAGS_analyze  := -O1 -fanalyzer -Wno-analyzer-shift-count-overflow# which misju
 FLAGS_clang-debug := -O0 -Wno-missing-field-initializers
 FLAGS_asan     := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 FLAGS_tsan     := -O1 -fno-omit-frame-pointer -fsanitize=thread
-FLAGS_fuzz     := -O1 -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+FLAGS_fuzz     := -O1 -Wno-missing-field-initializers -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 FLAGS_coverage := -O0 --coverage -fprofile-update=atomic
 CFLAGS  += $(FLAGS_$(MODE)) $(if $(WERROR),-Werror)
 LDFLAGS += $(filter -fsanitize% --coverage,$(FLAGS_$(MODE)))
