@@ -11,7 +11,8 @@
  *
  * A pure state machine over the bytes of one connection, cut anywhere. It allocates
  * nothing, and a body is counted, not read. Of the chunked coding only sizes and data
- * get through: extensions and trailers are checked and dropped. */
+ * get through: extensions and trailers are checked and dropped. A Cookie gets another
+ * name: the library would take it apart, in memory that it has for other things. */
 #ifndef HTTP_GUARD_H
 #define HTTP_GUARD_H
 
@@ -24,6 +25,7 @@
 enum {
     GUARD_FIELD_LIMIT = 64,        /* fields of a head, or of trailers */
     GUARD_TARGET_LIMIT = 8192,     /* bytes of a request target */
+    GUARD_AND_LIMIT = 63,          /* '&' in it: the library keeps each parameter */
     GUARD_EXTENSIONS_LIMIT = 4096, /* bytes of all chunk extensions of a body */
     GUARD_EMPTY_LINES = 8,         /* before a request line */
     GUARD_NAME_BYTES = 18,         /* more than the longest name that matters has */
@@ -36,6 +38,7 @@ enum guard_reason {
     GUARD_LINE,          /* the request line is malformed */
     GUARD_VERSION,       /* it is HTTP, but not 1.x */
     GUARD_TARGET,        /* the target is too long */
+    GUARD_PARAMETERS,    /* it has too many '&' */
     GUARD_FIELD,         /* a line of the head, or of trailers, is malformed */
     GUARD_HEAD_BYTES,    /* head or trailers are too long */
     GUARD_HEAD_FIELDS,   /* they have too many fields */
@@ -61,7 +64,7 @@ struct guard {
     uint8_t state; /* enum guard_state */
     uint8_t reason;
     uint8_t held; /* bytes taken that may come out later, at most GUARD_HELD */
-    uint8_t fields, name_bytes, value_bytes, empty_lines;
+    uint8_t fields, name_bytes, value_bytes, empty_lines, ands;
     uint8_t value_state; /* of this field: the guard_state behind its blanks */
     bool http_1_0, in_trailers;
     bool element, blank; /* of a list of codings: what was there since its last comma */

@@ -54,16 +54,13 @@ static void put(struct guard *g, struct guard_flow *f, const char *bytes, size_t
     g->waiting = (uint8_t)(g->waiting + (count - now));
 }
 
-void guard_pass(struct guard *g, struct guard_flow *f, size_t count)
+void guard_move(struct guard *g, struct guard_flow *f, size_t count)
 {
     if (g->in_trailers) {
         guard_hold(g, f, count);
         return;
     }
-    if (f->out == f->in)
-        f->out += count;
-    else
-        put(g, f, f->in, count);
+    put(g, f, f->in, count);
     f->in += count;
 }
 
@@ -220,6 +217,8 @@ static const struct {
                        NULL},
     [GUARD_TARGET] = {414, ERROR_TOO_LARGE, "the target is too long",
                       GUARD_TARGET_LIMIT, "bytes"},
+    [GUARD_PARAMETERS] = {414, ERROR_TOO_LARGE, "the target is too long",
+                          GUARD_AND_LIMIT + 1, "parameters"},
     [GUARD_FIELD] = {0, ERROR_BAD_REQUEST, "a header field is malformed", 0, NULL},
     [GUARD_HEAD_BYTES] = {431, ERROR_TOO_LARGE, "the head is too long", 0,
                           "bytes (header_limit)"},

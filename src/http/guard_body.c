@@ -4,7 +4,7 @@ void guard_message_end(struct guard *g)
 {
     g->messages++;
     g->state = GUARD_START;
-    g->empty_lines = g->fields = 0;
+    g->empty_lines = g->fields = g->ands = 0;
     g->target_bytes = g->extension_bytes = 0;
     g->left = 0;
     g->http_1_0 = g->in_trailers = false;

@@ -78,6 +78,23 @@ static enum guard_reason take_name(struct guard *g)
     return GUARD_NONE;
 }
 
+/* What begins with "cookie" begins with "cooki_" from here on. */
+static void pass_name(struct guard *g, struct guard_flow *f, size_t count)
+{
+    enum { COOKIE = 6 };
+    size_t before = g->name_bytes;
+    keep_name(g, f->in, count);
+    if (before < COOKIE && before + count >= COOKIE && !g->in_trailers &&
+        memcmp(g->name, "cookie", COOKIE) == 0) {
+        size_t most = COOKIE - 1 - before;
+        guard_pass(g, f, most);
+        guard_drop(f, 1);
+        guard_emit(g, f, "_", 1);
+        count -= most + 1;
+    }
+    guard_pass(g, f, count);
+}
+
 /* Bytes beyond ASCII are no token, but some send them in names of their own: in what
  * begins with X- they are borne, as nothing here, or before us, takes that for a
  * field that says where the message ends. */
@@ -89,9 +106,7 @@ static bool is_borne(const struct guard *g, char c)
 
 static void name(struct guard *g, struct guard_flow *f)
 {
-    size_t n = guard_run(f, SIZE_MAX, GUARD_TOKEN);
-    keep_name(g, f->in, n);
-    guard_pass(g, f, n);
+    pass_name(g, f, guard_run(f, SIZE_MAX, GUARD_TOKEN));
     if (f->in == f->end)
         return;
     if (is_borne(g, *f->in)) {

@@ -44,6 +44,15 @@ static void method(struct guard *g, struct guard_flow *f)
 static void target(struct guard *g, struct guard_flow *f)
 {
     size_t n = guard_run(f, GUARD_TARGET_LIMIT - g->target_bytes, GUARD_VISIBLE);
+    const char *end = f->in + n, *and = f->in;
+    while ((and = memchr(and, '&', (size_t)(end - and))) != NULL) {
+        if (g->ands++ == GUARD_AND_LIMIT) {
+            guard_pass(g, f, (size_t)(and-f->in));
+            guard_refuse(g, f, GUARD_PARAMETERS);
+            return;
+        }
+        and++;
+    }
     guard_pass(g, f, n);
     g->target_bytes = (uint16_t)(g->target_bytes + n);
     if (f->in == f->end)

@@ -109,13 +109,15 @@ static inline bool reference_line(struct reference *r)
     if (!reference_expect(r, " ", GUARD_LINE))
         return false;
 
-    size_t target = 0;
+    size_t target = 0, ands = 0;
     for (; reference_more(r); target++) {
         char c = reference_next(r);
         if (!reference_is_text(c) || c == ' ' || c == '\t')
             break;
         if (target == 8192)
             return reference_stop(r, GUARD_TARGET);
+        if (c == '&' && ands++ == 63)
+            return reference_stop(r, GUARD_PARAMETERS);
         reference_take(r);
     }
     if (target == 0 && reference_more(r))
@@ -249,6 +251,8 @@ static inline bool reference_field(struct reference *r, bool trailer)
             name[length++] = c;
         name[length] = '\0';
         reference_take(r);
+        if (!trailer && strcasecmp(name, "cookie") == 0) /* not for the library */
+            r->out[r->out_length - 1] = '_';
     }
     return reference_more(r) && reference_value(r, name, trailer) &&
            reference_expect(r, "\n", GUARD_FIELD);

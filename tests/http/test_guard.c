@@ -37,6 +37,8 @@ static const struct {
     {TEXT(GET HOST "X: \t a\"\t\xff \r\nY:\r\n\r\n"),
      TEXT(GET HOST "X: \t a\"\t\xff \r\nY:\r\n\r\n"), 1},
     {TEXT(GET HOST "X-\xef: 1\r\n\r\n"), TEXT(GET HOST "X-\xef: 1\r\n\r\n"), 1},
+    {TEXT(GET HOST "Cookie: a=b\r\nCOOKIE2: c\r\nCook: d\r\nX-Cookie: e\r\n\r\n"),
+     TEXT(GET HOST "Cooki_: a=b\r\nCOOKI_2: c\r\nCook: d\r\nX-Cookie: e\r\n\r\n"), 1},
     {TEXT(POST "Content-Length: 007\r\n\r\n{\"a\":1}" NEXT),
      TEXT(POST "Content-Length: 007\r\n\r\n{\"a\":1}" NEXT), 2},
     {TEXT(POST "Content-Length:\t7 \t\r\nX: y\r\n\r\n\0\n\r {}\xff" NEXT),
@@ -260,6 +262,14 @@ static const char *long_target(size_t bytes)
     return long_text;
 }
 
+static const char *many_parameters(size_t count)
+{
+    strcpy(long_text, "GET /?");
+    while (count-- > 0)
+        strcat(long_text, count > 0 ? "a&" : "a");
+    return strcat(long_text, " HTTP/1.1\r\n" HOST "\r\n");
+}
+
 static const char *long_head(size_t bytes)
 {
     int rest = (int)(bytes - strlen(GET HOST "X: \r\n\r\n"));
@@ -293,6 +303,8 @@ START_TEST(limits_are_exact)
 {
     ck_assert_int_eq(reason_of(long_target(8192), LIMIT), GUARD_NONE);
     ck_assert_int_eq(reason_of(long_target(8193), LIMIT), GUARD_TARGET);
+    ck_assert_int_eq(reason_of(many_parameters(64), LIMIT), GUARD_NONE);
+    ck_assert_int_eq(reason_of(many_parameters(65), LIMIT), GUARD_PARAMETERS);
     ck_assert_int_eq(reason_of(long_head(1024), 1024), GUARD_NONE);
     ck_assert_int_eq(reason_of(long_head(1025), 1024), GUARD_HEAD_BYTES);
     ck_assert_int_eq(reason_of(long_head(1026), 1024), GUARD_HEAD_BYTES);
