@@ -85,10 +85,12 @@ static void fit_descriptor_limit(struct settings *settings)
 }
 
 /* The number of a process is that of its first thread. */
+/* GCOVR_EXCL_START: only in the moment before they are read from a descriptor. */
 static void pass_on(int number)
 {
     tgkill(getpid(), getpid(), number); // NOLINT(bugprone-signal-handler): a bare call
 }
+/* GCOVR_EXCL_STOP */
 
 /* Signals are read from a descriptor by this thread; blocked before the first other
  * thread of ours starts, they reach no other. OpenBLAS may have some: see above. */
@@ -148,11 +150,13 @@ static void log_start(const struct server *server, const struct info *info,
 }
 
 /* What hangs uses what would be freed, and OpenBLAS would wait for it at the exit. */
+/* GCOVR_EXCL_START: the counters go with _exit(); tests/api/stuck.test.js. */
 static _Noreturn void leave_hung(void)
 {
     log_write(LOG_ERROR, "hung", LOG_I("exit_code", EXIT_HUNG));
     _exit(EXIT_HUNG);
 }
+/* GCOVR_EXCL_STOP */
 
 static void look_after(struct site *site)
 {
@@ -182,7 +186,7 @@ static void serve(struct server *server, struct site *site, int signals, int arg
         } else if (signal_number) {
             log_write(LOG_INFO, "stopping", LOG_S("signal", strsignal(signal_number)));
             if (!drain(server, site, signals))
-                leave_hung();
+                leave_hung(); /* GCOVR_EXCL_LINE */
             return;
         }
     }
@@ -229,7 +233,7 @@ static int run(struct settings *s, int argc, char *argv[])
     if (!served)
         log_write(LOG_ERROR, "start", LOG_S("error", e.message));
     if (e.code == ERROR_DEADLINE)
-        leave_hung();
+        leave_hung(); /* GCOVR_EXCL_LINE */
     close(signals);
     return served ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -60,7 +60,8 @@ static struct exchange *open_exchange(const struct front *front,
     if (!wire_open(&x->wire, connection, exchange_site(x)->tls, &x->guard)) {
         wire_close(&x->wire); /* GCOVR_EXCL_START a million files */
         free(x);
-        return NULL; /* GCOVR_EXCL_STOP */
+        return NULL;
+        /* GCOVR_EXCL_STOP */
     }
     x->fd = x->wire.fd;
     int64_t now = clock_now_ns();
@@ -94,7 +95,7 @@ void exchange_connection(void *front, struct MHD_Connection *connection,
     if (!x)
         return;
     if (x->begun) /* the library tells of no end when it had no memory for a refusal */
-        finish(x, MHD_REQUEST_TERMINATED_WITH_ERROR);
+        finish(x, MHD_REQUEST_TERMINATED_WITH_ERROR); /* GCOVR_EXCL_LINE: torture */
     watch_remove(at->watch, x);
     bool worn = x->requests >= at->site->settings->connection_requests;
     int copy = x->linger || worn ? fcntl(x->fd, F_DUPFD_CLOEXEC, 0) : -1;

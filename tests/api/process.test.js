@@ -1,8 +1,17 @@
 // What the system gives the process, and what it makes of that.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import { binary, checkEnd, cleanEnvironment, until } from './support/service.js';
+
+test('what cannot be printed is said, and fails', () => {
+  const { status, stderr } = spawnSync('sh', ['-c', 'exec "$0" --help >/dev/full', binary], {
+    env: cleanEnvironment(),
+    encoding: 'utf8',
+  });
+  assert.equal(status, 1);
+  assert.equal(stderr, 'attentiond: this cannot be printed\n');
+});
 
 // Each connection is a descriptor, and some are needed besides.
 for (const [descriptors, connections] of [

@@ -111,6 +111,11 @@ static inline void guard_check(const char *text, size_t length, size_t head_limi
     assert(guard_is_shut(&g) == refused);
     assert(g.reason == (refused ? (unsigned)r.stopped : GUARD_NONE));
     assert(g.messages == r.messages);
+    struct error e;
+    unsigned status;
+    (void)!guard_refuses(&g, g.messages, &status, &e);
+    (void)guard_has_seen(&g, g.messages);
+    (void)guard_is_within(&g);
     assert(came >= r.passed && memcmp(out, expected, r.passed) == 0);
     if (refused)
         guard_check_end(out + r.passed, came - r.passed);
