@@ -1,11 +1,11 @@
 // Clients that are slow, leave, or are too many.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import net from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { attention, compute, connections, fetchAnswer, get, postAndLeave, postAndWait, raw } from './support/client.js';
 import { generator, heavyRequest, toBase64 } from './support/numbers.js';
 import { cpuMs, descriptors, residentMiB, series } from './support/observe.js';
+import { open } from './support/sockets.js';
 import { sanitized, sleep, start, until } from './support/service.js';
 
 const slack = sanitized ? 5 : 1; // of times
@@ -21,12 +21,6 @@ before(async () => {
   service = await start([...times.split(' '), '--workers', '2', '--connection-requests', '5', '--body-limit', '1MiB']);
 });
 after(() => service.stop());
-
-const open = (to) =>
-  new Promise((resolve, reject) => {
-    const socket = net.connect(to.port, '127.0.0.1', () => resolve(socket));
-    socket.on('error', reject);
-  });
 
 function timedOut(answer, atLeastMs, setting) {
   assert.ok(answer.closed);

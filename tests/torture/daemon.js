@@ -3,6 +3,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { readFileSync, readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Control } from './control.js';
+import { keys } from './scenarios.js';
 import { sleep } from './wire.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -27,6 +28,8 @@ export class Daemon {
   constructor(control, flags, { variables = {} } = {}) {
     this.control = control;
     this.log = this.out = '';
+    this.tls = flags.includes('--tls-certificate');
+    this.key = flags.includes('--keys-file') ? keys.all : null;
     this.exited = null;
     this.child = spawn(binary, flags, { env: { ...environment(control), ...variables }, stdio: ['ignore', 'pipe', 'pipe'] });
     running.add(this.child);
@@ -58,7 +61,7 @@ export class Daemon {
   }
 
   get metricsDoor() {
-    return this.metricsPort ? { port: this.metricsPort } : this;
+    return this.metricsPort ? { port: this.metricsPort, tls: this.tls, key: this.key } : this;
   }
 
   blocks() {

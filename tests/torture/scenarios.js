@@ -1,17 +1,34 @@
 // What is done to the service while a call of it fails. A scenario is a few steps over one
 // connection (wire.js) with the number of answers it has, or run(daemon, patience), which
 // gives the outcomes of its connections; `loose`: nothing is expected to come back.
-import { readFileSync, readdirSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { exchange, sleep } from './wire.js';
 
 const corpus = fileURLToPath(new URL('../fuzz/corpus/request/', import.meta.url));
 
+export const keys = { all: 'a-key-for-everything-0123456789abcdef', infer: 'a-key-for-inference-0123456789abcdef' };
+const hash = (key) => createHash('sha256').update(key).digest('hex');
+const hasOpenssl = !spawnSync('openssl', ['version']).error;
+
+// The files that their flags name.
+export function writeFiles(folder) {
+  writeFileSync(`${folder}/settings`, '# of the torture\nqueue_depth = 17\nbody_limit = 2MiB\nlog_format = json\nport = 0\n');
+  writeFileSync(`${folder}/keys`, `all infer,admin,metrics ${hash(keys.all)}\none infer ${hash(keys.infer)} 4\n`, { mode: 0o600 });
+  if (!hasOpenssl) return;
+  const request = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2', '-subj', '/CN=localhost'];
+  execFileSync('openssl', [...request, '-keyout', `${folder}/tls.key`, '-out', `${folder}/tls.pem`], { stdio: 'ignore' });
+}
+
 // The flags of the services that scenarios run against.
-export const groups = (socket, settings) => ({
+export const groups = (socket, folder) => ({
   plain: ['--port', '0', '--workers', '2'],
   tight: ['--port', '0', '--workers', '1', '--queue-depth', '1', '--connection-limit', '4', '--header-timeout', '150ms', '--body-timeout', '150ms', '--idle-timeout', '150ms', '--memory-limit', '1MiB', '--log-format', 'json'],
-  apart: ['--bind', `unix:${socket}`, '--metrics-bind', '127.0.0.1', '--metrics-port', '0', '--workers', '2', '--log-level', 'debug', '--config', settings],
+  apart: ['--bind', `unix:${socket}`, '--metrics-bind', '127.0.0.1', '--metrics-port', '0', '--workers', '2', '--log-level', 'debug', '--config', `${folder}/settings`],
+  keys: ['--port', '0', '--workers', '2', '--keys-file', `${folder}/keys`],
+  tls: ['--port', '0', '--workers', '2', '--tls-certificate', `${folder}/tls.pem`, '--tls-key', `${folder}/tls.key`],
 });
 
 const head = (first, fields = {}) =>
@@ -166,19 +183,39 @@ const bounds = [
     name: 'SIGHUP',
     group: 'apart',
     loose: true,
-    run: async (daemon) => {
-      daemon.log = '';
-      daemon.child.kill('SIGHUP');
-      await daemon.until(() => /event=reload/.test(daemon.log), 60);
-      return [];
-    },
+    run: (daemon) => reload(daemon),
   },
 ];
 
 // Those that have a name; the others were found by chance.
+const bearer = (key) => ({ Authorization: `Bearer ${key}` });
+const reload = async (daemon) => {
+  daemon.log = '';
+  daemon.child.kill('SIGHUP');
+  await daemon.until(() => /reload/.test(daemon.log), 60);
+  return [];
+};
+const guarded = [
+  answered('with a key', post(medium)),
+  answered('metrics with a key', get('/metrics'), { mask: series }),
+  refused('no key', post(small), { anonymous: true }),
+  refused('a wrong key', post(small, bearer('a-key-for-nothing-0123456789abcdefgh')), { anonymous: true }),
+  refused('a key for other things', get('/metrics', bearer(keys.infer)), { anonymous: true }),
+  { name: 'keys read again', loose: true, run: reload },
+].map((scenario) => ({ ...scenario, group: 'keys' }));
+const secured = [
+  answered('over TLS', post(medium)),
+  answered('kept alive over TLS', [fine, { answers: 1 }, post(small)], { wanted: 2 }),
+  answered('streamed over TLS', post(large)),
+  answered('half closed over TLS', [post(medium), 'end'], { loose: true }),
+  answered('left over TLS', [post(long), { wait: 8 }, 'leave'], { loose: true }),
+  answered('plain words to TLS', fine, { plain: true, loose: true }),
+  { name: 'a certificate read again', loose: true, run: reload },
+].map((scenario) => ({ ...scenario, group: 'tls' }));
+
 const requests = readdirSync(corpus).filter((file) => file.endsWith('.json')).map((file) => answered(`request ${file}`, post(readFileSync(corpus + file))));
 
-export const scenarios = [...documents, ...refusals, ...attentions, ...connections, ...bounds, ...requests].map((scenario) => ({ group: 'plain', ...scenario }));
+export const scenarios = [...documents, ...refusals, ...attentions, ...connections, ...bounds, ...guarded, ...(hasOpenssl ? secured : []), ...requests].map((scenario) => ({ group: 'plain', ...scenario }));
 
 export async function runScenario(scenario, daemon, patience) {
   if (scenario.run) return scenario.run(daemon, patience);
@@ -190,6 +227,7 @@ export const lives = (folder) => [
   { name: 'start', kind: 'start', flags: ['--port', '0', '--workers', '2'] },
   { name: 'start, started once more', kind: 'start', flags: ['--port', '0', '--workers', '2'], variables: { OPENBLAS_NUM_THREADS: '' } },
   { name: 'start with a file and two doors', kind: 'start', flags: ['--config', `${folder}/settings`, '--bind', `unix:${folder}/other`, '--metrics-bind', '::1', '--metrics-port', '0'] },
+  { name: 'start with keys and TLS', kind: 'start', stride: 3, flags: groups('', folder).keys.concat(hasOpenssl ? groups('', folder).tls.slice(4) : []) },
   { name: '--print-config', kind: 'print', flags: ['--print-config', '--config', `${folder}/settings`] },
   { name: '--check-config', kind: 'print', flags: ['--check-config', '--config', `${folder}/settings`] },
   { name: '--help', kind: 'print', flags: ['--help'] },

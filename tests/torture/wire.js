@@ -1,5 +1,6 @@
 // HTTP as bytes: what is sent is given step by step, what comes is taken apart strictly.
 import net from 'node:net';
+import tls from 'node:tls';
 
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -97,10 +98,15 @@ export class Answers {
 // Steps: bytes to send, or { wait: ms }, { answers: n } (wait until so many have come), 'end' (no
 // more is sent), 'reset', 'leave'. It is over when `wanted` answers have come, when the service
 // closes, or, as a hang, when nothing of this happens for `patience.ms`.
-export function exchange(service, steps, { wanted = 1, heads = false, patience = { ms: 2000 }, pauseMs = 0 } = {}) {
+// `anonymous`: without the service's key; `plain`: without TLS, though it speaks that.
+export function exchange(service, steps, { wanted = 1, heads = false, patience = { ms: 2000 }, pauseMs = 0, anonymous, plain } = {}) {
   return new Promise((resolve) => {
     const answers = new Answers(heads);
-    const socket = net.connect(service.socketPath ? { path: service.socketPath } : { host: '127.0.0.1', port: service.port });
+    const secure = service.tls && !plain;
+    const to = service.socketPath ? { path: service.socketPath } : { host: '127.0.0.1', port: service.port };
+    const socket = secure ? tls.connect({ ...to, rejectUnauthorized: false }) : net.connect(to);
+    const signed = (bytes) =>
+      service.key && !anonymous ? Buffer.from(bytes.toString('latin1').replaceAll('Host: a\r\n', `Host: a\r\nAuthorization: Bearer ${service.key}\r\n`), 'latin1') : bytes;
     socket.setNoDelay(true);
     let over = false, awaited = null, timer = null;
     const finish = (end) => {
@@ -128,7 +134,7 @@ export function exchange(service, steps, { wanted = 1, heads = false, patience =
     socket.on('end', () => finish('closed'));
     socket.on('error', (error) => finish(error.code === 'ECONNREFUSED' || error.code === 'EAGAIN' ? 'refused' : 'reset'));
     socket.on('close', () => finish('closed'));
-    socket.on('connect', async () => {
+    socket.on(secure ? 'secureConnect' : 'connect', async () => {
       for (const step of steps) {
         if (over) return;
         if (step === 'end') socket.end();
@@ -136,7 +142,7 @@ export function exchange(service, steps, { wanted = 1, heads = false, patience =
         else if (step === 'leave') return finish('left');
         else if (step.wait) await sleep(step.wait);
         else if (step.answers) await new Promise((go) => (awaited = { n: step.answers, go }));
-        else await new Promise((sent) => socket.write(step, sent));
+        else await new Promise((sent) => socket.write(signed(step), sent));
       }
     });
   });
