@@ -27,7 +27,7 @@ function timedOut(answer, atLeastMs, setting) {
   assert.equal(answer.status, 408, answer.text);
   assert.equal(answer.json.type, 'urn:attentiond:problem:request-timeout');
   assert.match(answer.json.detail, new RegExp(setting));
-  assert.ok(answer.ms >= 0.8 * atLeastMs && answer.ms < slack * (atLeastMs + 1000), `${answer.ms} ms`);
+  assert.ok(answer.ms >= 0.8 * atLeastMs && answer.ms < slack * (atLeastMs + 2500), `${answer.ms} ms`);
 }
 
 const trickle = (text, everyMs) => async (socket) => {
@@ -64,18 +64,18 @@ describe('deadlines and rests', { concurrency: true }, () => {
     socket.write(hello);
     socket.resume();
     await new Promise((resolve) => socket.on('close', resolve));
-    assert.ok(Date.now() - begun < slack * 1500);
+    assert.ok(Date.now() - begun < slack * 3000);
   });
 
   test('threat 92: one that never sends a byte is closed without a word', async () => {
     const { closed, status, ms } = await raw(service, '', { silenceMs: 9000 });
-    assert.ok(closed && status === undefined && ms >= 500 && ms < slack * 1600, `${ms} ms`);
+    assert.ok(closed && status === undefined && ms >= 500 && ms < slack * 3000, `${ms} ms`);
   });
 
   test('threat 98: a connection rests for idle_timeout, and has so many requests', async () => {
     const rests = await raw(service, post(small), { sent: small, silenceMs: 9000 });
     assert.equal(rests.status, 200);
-    assert.ok(rests.closed && rests.ms >= 1400 && rests.ms < slack * 2600, `${rests.ms} ms`);
+    assert.ok(rests.closed && rests.ms >= 1400 && rests.ms < slack * 4000, `${rests.ms} ms`);
 
     const many = await raw(service, post(small).repeat(7), { sent: small, silenceMs: 9000 });
     assert.ok(many.closed && many.ms < 1400 * slack, `${many.ms} ms`);
@@ -105,7 +105,7 @@ describe('deadlines and rests', { concurrency: true }, () => {
     });
     assert.equal(answer.status, 408);
     assert.match(answer.json.detail, /body_rate/);
-    assert.ok(answer.ms >= 5000 && answer.ms < slack * 7500, `${answer.ms} ms`);
+    assert.ok(answer.ms >= 5000 && answer.ms < slack * 9000, `${answer.ms} ms`);
     await patient.stop();
   });
 
@@ -248,17 +248,17 @@ describe('too much', () => {
     assert.equal(computed.status, 504);
     assert.match(computed.json.detail, /150 ms \(timeout_ms\)/);
 
-    const leave = postAndLeave(narrow, heavy);
+    const leave = postAndLeave(narrow, heavyRequest(sanitized ? 1 / 10 : 1));
     await until('it is computed', async () => (await series(narrow, 'attentiond_workers_busy'))[0] === 1);
-    const sequences = toBase64(generator(2).tensor(3000, 8));
-    const waiting = JSON.stringify({ sequences, maps: 'none', tensor_format: 'base64', timeout_ms: 60 });
+    const sequences = toBase64(generator(2).tensor(sanitized ? 2000 : 8000, 4)); // 0.2 s alone
+    const waiting = JSON.stringify({ sequences, heads: 4, maps: 'none', tensor_format: 'base64', timeout_ms: 40 });
     const agent = connections(30);
     const answers = await Promise.all(
       Array.from({ length: 30 }, () => fetchAnswer(narrow, agent, 'POST', '/v1/attention', waiting)),
     );
     leave();
     const by = (status) => answers.filter((answer) => answer.status === status);
-    assert.equal(by(503).length + by(504).length, 30);
+    assert.equal(by(503).length + by(504).length, 30, `${answers.map((answer) => answer.status)}`);
     assert.ok(by(503).length >= 10 && by(504).length >= 1, `${by(503).length} ${by(504).length}`);
     const ms = by(503).map((answer) => answer.ms);
     t.diagnostic(`30 at once, ${ms.length} refused, after ${Math.min(...ms).toFixed(1)} to ${Math.max(...ms).toFixed(1)} ms`);

@@ -200,15 +200,16 @@ export function raw(service, bytes, options = {}) {
       : net.connect(port, '127.0.0.1', begin);
     const chunks = [];
     let closed = false;
+    let failure;
     socket.setTimeout(silenceMs, () => socket.destroy());
     socket.on('data', (chunk) => chunks.push(chunk));
     socket.on('end', () => (closed = true));
-    socket.on('error', () => (closed = true)); // a reset is a way to close
+    socket.on('error', ({ code }) => ([closed, failure] = [true, code])); // a reset is a way to close
     socket.on('close', () => {
       try {
         const all = Buffer.concat(chunks);
         const ms = Date.now() - begun;
-        if (!all.length) return resolve({ closed, ms });
+        if (!all.length) return resolve({ closed, failure, ms });
         const answer = parseAnswer(all);
         const length = Number(answer.headers['content-length']);
         const after = answer.body.subarray(length);
