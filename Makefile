@@ -167,6 +167,7 @@ lint: layers ## static analysis of sources, scripts and configuration
 	promtool check config docker/prometheus.yml
 	promtool test rules tests/container/rules_test.yml
 	haproxy -c -q -f docker/haproxy.cfg 2>/dev/null
+	@tests/container/test_unit.sh
 
 # What an assertion does when it fails is no branch of ours. Of the tests over HTTP those
 # that reach what no unit test does: main.c.

@@ -156,7 +156,7 @@ static _Noreturn void leave_hung(void)
 
 static void look_after(struct site *site)
 {
-    kept_memory_return(atomic_load(&site->memory.spent),
+    kept_memory_return(atomic_load(&site->memory.spent), site->memory.limit,
                        atomic_load(&site->in_flight) == 0);
     atomic_store(&site->hung,
                  attention_service_stuck(site->service) >= site->settings->workers);
@@ -214,9 +214,9 @@ static bool start_and_serve(struct settings *s, int signals, int argc, char *arg
 
 static int run(struct settings *s, int argc, char *argv[])
 {
+    int signals = open_signals(); /* one that comes from here on waits for its turn */
     start_again_for_blas(argv);
     kept_memory_configure();
-    int signals = open_signals();
     log_configure(STDERR_FILENO, (enum log_format)s->log_format,
                   (enum log_level)s->log_level);
     fit_descriptor_limit(s);

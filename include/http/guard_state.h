@@ -43,7 +43,7 @@ struct guard_flow {
 
 /* `count` bytes go through; or no further; or no further, but others may come out
  * for them, at most as many. In trailers nothing goes through. */
-void guard_pass(struct guard *g, struct guard_flow *f, size_t count);
+static inline void guard_pass(struct guard *g, struct guard_flow *f, size_t count);
 void guard_drop(struct guard_flow *f, size_t count);
 void guard_hold(struct guard *g, struct guard_flow *f, size_t count);
 
@@ -89,6 +89,19 @@ static inline size_t guard_run(const struct guard_flow *f, size_t most,
     while (n < length && guard_is(f->in[n], set))
         n++;
     return n;
+}
+
+/* guard_pass() where the bytes do not stay where they are. */
+void guard_move(struct guard *g, struct guard_flow *f, size_t count);
+
+static inline void guard_pass(struct guard *g, struct guard_flow *f, size_t count)
+{
+    if (g->in_trailers || f->out != f->in) {
+        guard_move(g, f, count);
+        return;
+    }
+    f->out += count;
+    f->in += count;
 }
 
 #endif

@@ -32,6 +32,10 @@ void server_refuse(struct server *s);
 /* Takes what was connected before, then closes the listeners. */
 void server_stop_accepting(struct server *s);
 
+/* A connection was accepted that no thread has begun with, or a request has come of
+ * which nothing was read yet. */
+MUST_USE bool server_is_owed(struct server *s);
+
 /* Shuts all connections, answered or not. */
 void server_cut(struct server *s);
 

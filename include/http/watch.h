@@ -29,6 +29,9 @@ void watch_farewell(struct watch *w, int fd);
  * over a second, those first that have for longest. Returns how many. */
 size_t watch_make_room(struct watch *w, size_t most);
 
+/* A request has come in part or whole of which nothing was read yet. */
+MUST_USE bool watch_sees_request(struct watch *w);
+
 /* Shuts the sockets of all connections: what waits for a client ends. */
 void watch_cut_all(struct watch *w);
 

@@ -8,7 +8,7 @@
  *     writing nested JSON            0.43 ns a byte
  *     base64, reading and writing    0.02 ns a byte
  *
- * in either direction: a byte of JSON counts as 0.42 ns, a character of base64 as 0.02.
+ * In either direction a byte of JSON counts as 0.42 ns, a character of base64 as 0.02.
  * Pure.
  */
 #ifndef SERVICE_ATTENTION_COST_H

@@ -17,8 +17,9 @@ enum { KEPT_MEMORY = 64 << 20, KEPT_WHEN_BUSY = 4 * KEPT_MEMORY };
 void kept_memory_configure(void);
 
 /* Gives back what is resident beyond `in_use` and KEPT_MEMORY, or KEPT_WHEN_BUSY unless
- * `idle`: that takes some ten milliseconds, in which other threads may wait for memory.
- * To be called about once a second. */
-void kept_memory_return(size_t in_use, bool idle);
+ * `idle`, but `most` at most, so that a small machine is not filled: that takes some
+ * ten milliseconds, in which other threads may wait for memory. To be called about once
+ * a second. */
+void kept_memory_return(size_t in_use, size_t most, bool idle);
 
 #endif

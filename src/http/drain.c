@@ -33,12 +33,13 @@ static bool serve_until(struct server *s, int64_t until_ns, int interrupt_fd)
 }
 
 /* Until nothing is in flight. Over a connection that rests, the client's next request
- * may be under way: it has `settle_ms` to arrive and be answered with a close. One that
- * was just accepted is counted a moment later. False when interrupted. */
-static bool wait_for_answers(struct site *site, int64_t until_ns, int settle_ms,
-                             int interrupt_fd)
+ * may be under way: it has `settle_ms` to arrive and be answered with a close. What has
+ * arrived and was not looked at yet, on a machine that is too busy, has SLOW_MS more.
+ * False when interrupted. */
+static bool wait_for_answers(struct server *s, struct site *site, int64_t until_ns,
+                             int settle_ms, int interrupt_fd)
 {
-    enum { COUNTED_MS = 50 };
+    enum { COUNTED_MS = 50, SLOW_MS = 5000 };
     int64_t began_ns = clock_now_ns();
     int64_t settled_ns = began_ns + settle_ms * NS_PER_MS;
     int64_t counted_ns =
@@ -47,7 +48,10 @@ static bool wait_for_answers(struct site *site, int64_t until_ns, int settle_ms,
         int64_t now = clock_now_ns();
         bool alone = atomic_load(&site->connections) == 0 && now >= counted_ns;
         bool settled = alone || now >= settled_ns;
-        if ((settled && atomic_load(&site->in_flight) == 0) || now >= until_ns)
+        bool quiet = settled && atomic_load(&site->in_flight) == 0 &&
+                     (settle_ms == 0 || now >= settled_ns + SLOW_MS * NS_PER_MS ||
+                      !server_is_owed(s));
+        if (quiet || now >= until_ns)
             return true;
         if (stopped_within(interrupt_fd, 5))
             return false;
@@ -63,11 +67,11 @@ static bool refuse_the_rest(struct server *s, struct site *site, bool hurry,
     attention_service_drain(site->service, clock_now_ns());
     bool idle = attention_service_idle(site->service);
     int send_ms = hurry || !idle ? HURRY_MS : SEND_MS;
-    wait_for_answers(site, clock_now_ns() + send_ms * NS_PER_MS, 0,
+    wait_for_answers(s, site, clock_now_ns() + send_ms * NS_PER_MS, 0,
                      hurry ? -1 : interrupt_fd);
     server_cut(s);
     int cut_ms = idle ? CUT_MS : HURRY_MS;
-    wait_for_answers(site, clock_now_ns() + cut_ms * NS_PER_MS, 0, -1);
+    wait_for_answers(s, site, clock_now_ns() + cut_ms * NS_PER_MS, 0, -1);
     return idle;
 }
 
@@ -94,7 +98,7 @@ bool drain(struct server *s, struct site *site, int interrupt_fd)
               LOG_I("drain_timeout_ms", set->drain_timeout));
     int64_t until_ns = clock_now_ns() + (int64_t)set->drain_timeout * NS_PER_MS;
     if (!hurry)
-        hurry = !wait_for_answers(site, until_ns, SETTLE_MS, interrupt_fd);
+        hurry = !wait_for_answers(s, site, until_ns, SETTLE_MS, interrupt_fd);
 
     log_write(LOG_INFO, "draining",
               LOG_S("phase", hurry ? "asked again: stopping now" : "stopping"),

@@ -83,6 +83,7 @@ void exchange_connection(void *front, struct MHD_Connection *connection,
     const struct front *at = front;
     if (what == MHD_CONNECTION_NOTIFY_STARTED) {
         atomic_fetch_add(&at->site->connections, 1);
+        atomic_fetch_sub(&at->site->arriving, 1);
         *exchange = open_exchange(at, connection);
         if (!*exchange) /* nobody would watch it */
             wire_forsake(connection);
@@ -95,7 +96,8 @@ void exchange_connection(void *front, struct MHD_Connection *connection,
     if (x->begun) /* the library tells of no end when it had no memory for a refusal */
         finish(x, MHD_REQUEST_TERMINATED_WITH_ERROR);
     watch_remove(at->watch, x);
-    int copy = x->linger ? fcntl(x->fd, F_DUPFD_CLOEXEC, 0) : -1;
+    bool worn = x->requests >= at->site->settings->connection_requests;
+    int copy = x->linger || worn ? fcntl(x->fd, F_DUPFD_CLOEXEC, 0) : -1;
     if (copy >= 0) {
         shutdown(copy, SHUT_WR); /* with TLS the library has not */
         watch_farewell(at->watch, copy);

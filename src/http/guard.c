@@ -54,16 +54,13 @@ static void put(struct guard *g, struct guard_flow *f, const char *bytes, size_t
     g->waiting = (uint8_t)(g->waiting + (count - now));
 }
 
-void guard_pass(struct guard *g, struct guard_flow *f, size_t count)
+void guard_move(struct guard *g, struct guard_flow *f, size_t count)
 {
     if (g->in_trailers) {
         guard_hold(g, f, count);
         return;
     }
-    if (f->out == f->in)
-        f->out += count;
-    else
-        put(g, f, f->in, count);
+    put(g, f, f->in, count);
     f->in += count;
 }
 

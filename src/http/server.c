@@ -214,10 +214,13 @@ static bool take_connection(struct server *s, struct door *door)
             pause_accepting(s, error);
         return error == ECONNABORTED || error == EINTR;
     }
-    if (!has_room(s, door))
+    if (!has_room(s, door)) {
         shed(s, fd);
-    else /* which closes it when it fails */
-        MHD_add_connection(door->daemon, fd, address, size);
+        return true;
+    }
+    atomic_fetch_add(&s->site->arriving, 1); /* until its thread has begun with it */
+    if (MHD_add_connection(door->daemon, fd, address, size) != MHD_YES)
+        atomic_fetch_sub(&s->site->arriving, 1); /* it was closed */
     return true;
 }
 
@@ -259,6 +262,11 @@ void server_stop_accepting(struct server *s)
         take_connections(s, &s->doors[i], SOMAXCONN);
         listener_close(&s->doors[i].listener);
     }
+}
+
+bool server_is_owed(struct server *s)
+{
+    return atomic_load(&s->site->arriving) > 0 || watch_sees_request(s->watch);
 }
 
 void server_cut(struct server *s)

@@ -26,9 +26,10 @@ static size_t resident_bytes(void)
     return strtoul(second, NULL, 10) * (size_t)sysconf(_SC_PAGESIZE);
 }
 
-void kept_memory_return(size_t in_use, bool idle)
+void kept_memory_return(size_t in_use, size_t most, bool idle)
 {
     size_t kept = idle ? KEPT_MEMORY : KEPT_WHEN_BUSY, resident = resident_bytes();
+    kept = kept < most ? kept : most;
     if (resident > kept && resident - kept > in_use)
         malloc_trim(0);
 }

@@ -26,6 +26,15 @@ static bool is_local(const char *bind)
     return false;
 }
 
+/* "": there is no such file. */
+static void warn_if_writable(const char *path)
+{
+    struct stat file;
+    if (path[0] && stat(path, &file) == 0 && (file.st_mode & S_IWOTH))
+        log_write(LOG_WARN, "writable_by_all", LOG_S("file", path),
+                  LOG_S("advice", "chmod o-w"));
+}
+
 void precautions_warn(const struct settings *s, uid_t user)
 {
     const char *metrics_bind;
@@ -35,9 +44,5 @@ void precautions_warn(const struct settings *s, uid_t user)
         log_write(LOG_WARN, "running_as_root", LOG_S("bind", s->bind),
                   LOG_S("advice", "run it as a user of its own: it needs no rights"));
 
-    struct stat file;
-    if (s->config_path[0] && stat(s->config_path, &file) == 0 &&
-        (file.st_mode & S_IWOTH))
-        log_write(LOG_WARN, "writable_by_all", LOG_S("file", s->config_path),
-                  LOG_S("advice", "chmod o-w"));
+    warn_if_writable(s->config_path);
 }

@@ -1,20 +1,32 @@
 // Where a request ends: each message that can be read in two ways is refused once, its
 // connection is closed, and nothing hidden in it is executed; bare and behind proxies.
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { makeCertificate } from './support/certificates.js';
 import { converse, get } from './support/client.js';
 import { missingProxy, proxyNames, startProxy } from './support/proxies.js';
 import { sanitized, shared, start, until } from './support/service.js';
 
 const headerMs = sanitized ? 6000 : 3000;
-let service;
+const folder = mkdtempSync(join(tmpdir(), 'attentiond-'));
+const certificate = makeCertificate(folder, 'framing');
+let service, secure;
 before(async () => {
-  service = await start(['--header-timeout', `${headerMs}ms`, '--body-timeout', '1s', '--request-log-size', '8192']);
+  const flags = ['--header-timeout', `${headerMs}ms`, '--body-timeout', '1s', '--request-log-size', '8192'];
+  service = await start(flags);
+  secure = await start([...flags, ...certificate]);
 });
-after(() => service.stop());
+after(async () => {
+  await service.stop();
+  await secure.stop();
+  rmSync(folder, { recursive: true });
+});
 
 const bare = () => ({ host: '127.0.0.1', port: service.port });
+const overTls = () => ({ host: '127.0.0.1', port: secure.port, ca: readFileSync(secure.certificate) });
 const latin = (text) => Buffer.from(text, 'latin1');
 
 // All at once would be more connections than the listener's queue may hold.
@@ -43,11 +55,11 @@ const hiddenRequest = (path = '/livez') =>
 
 // Every request that was executed, refused or not, has a line; one that is hidden inside
 // another must have none. A proxy that reads it as a request of its own renames it.
-async function assertNothingHidden() {
+async function assertNothingHidden(of = service) {
   const mark = `mark-${hidden++}`;
-  await get(service, '/livez', { 'X-Request-Id': mark });
-  await until('the line of the last request', () => service.log.includes(mark));
-  assert.deepEqual(service.log.match(/id=hidden-.*/g), null);
+  await get(of, '/livez', { 'X-Request-Id': mark });
+  await until('the line of the last request', () => of.log.includes(mark));
+  assert.deepEqual(of.log.match(/id=hidden-.*/g), null);
 }
 
 describe('the corpus', () => {
@@ -74,38 +86,40 @@ describe('the corpus', () => {
     ended.has(answer.json?.type?.replace('urn:attentiond:problem:', '')) ? 200 : answer.status;
 
   const names = 'threats 1-6, 8-14, 16-18, 22, 23, 26-29, 31-38, 50';
-  test(`each case has the answer that it requires (${names})`, { skip }, async (t) => {
-    const wrong = [];
-    await inParallel(cases, async (one) => {
-      const text = ours(generated[one.name] ?? Buffer.from(one.raw_b64, 'base64').toString('latin1'));
-      const method = /^\s*([A-Z]+) /.exec(text)?.[1] ?? 'POST';
-      const path = /^\s*[A-Z]+ (\/\S*)/.exec(text)?.[1] ?? '/v1/attention';
-      const asked = [...text.matchAll(/(?:^|[\n}])(GET|POST) (\/\S*)/g)]
-        .map((m) => ({ method: m[1], path: m[2] }))
-        .filter(({ path: to }) => to !== '/evil');
-      const required = otherwise[one.name] ?? one.required;
-      const heard = await converse(bare(), [latin(text)], {
-        asked: asked.length > 1 ? asked : [{ method, path }],
-        halfClose: one.half_close,
-        silenceMs: /deadline|408/.test(required) ? 2500 : 400,
+  for (const over of ['a plain connection', 'TLS'])
+    test(`each case has the answer that it requires, over ${over} (${names})`, { skip }, async (t) => {
+      const tls = over === 'TLS';
+      const wrong = [];
+      await inParallel(cases, async (one) => {
+        const text = ours(generated[one.name] ?? Buffer.from(one.raw_b64, 'base64').toString('latin1'));
+        const method = /^\s*([A-Z]+) /.exec(text)?.[1] ?? 'POST';
+        const path = /^\s*[A-Z]+ (\/\S*)/.exec(text)?.[1] ?? '/v1/attention';
+        const asked = [...text.matchAll(/(?:^|[\n}])(GET|POST) (\/\S*)/g)]
+          .map((m) => ({ method: m[1], path: m[2] }))
+          .filter(({ path: to }) => to !== '/evil');
+        const required = otherwise[one.name] ?? one.required;
+        const heard = await converse(tls ? overTls() : bare(), [latin(text)], {
+          asked: asked.length > 1 ? asked : [{ method, path }],
+          halfClose: one.half_close,
+          silenceMs: /deadline|408/.test(required) ? 2500 : tls ? 1500 : 400,
+        });
+        const statuses = heard.answers.map(meaning);
+        const allowed = [...required.matchAll(/\b[1-5]\d\d\b/g)].map((m) => Number(m[0]));
+        const silent = !statuses.length && /(or|\/) close/.test(required);
+        const ok =
+          silent ||
+          (/trailing bytes/.test(required)
+            ? `${statuses}` === '200,400'
+            : /body discarded/.test(required)
+              ? [200, 400].includes(statuses[0]) && statuses.length === 1
+              : statuses.every((status) => allowed.includes(status)) && statuses.length === Math.max(1, asked.length));
+        const closing = /close/.test(required) ? heard.closed : true;
+        if (!ok || !closing) wrong.push(`${one.name}: ${statuses}, closed ${heard.closed}; required: ${required}`);
       });
-      const statuses = heard.answers.map(meaning);
-      const allowed = [...required.matchAll(/\b[1-5]\d\d\b/g)].map((m) => Number(m[0]));
-      const silent = !statuses.length && /(or|\/) close/.test(required);
-      const ok =
-        silent ||
-        (/trailing bytes/.test(required)
-          ? `${statuses}` === '200,400'
-          : /body discarded/.test(required)
-            ? [200, 400].includes(statuses[0]) && statuses.length === 1
-            : statuses.every((status) => allowed.includes(status)) && statuses.length === Math.max(1, asked.length));
-      const closing = /close/.test(required) ? heard.closed : true;
-      if (!ok || !closing) wrong.push(`${one.name}: ${statuses}, closed ${heard.closed}; required: ${required}`);
+      assert.deepEqual(wrong, []);
+      t.diagnostic(`${cases.length} cases`);
+      await assertNothingHidden(tls ? secure : service);
     });
-    assert.deepEqual(wrong, []);
-    t.diagnostic(`${cases.length} cases`);
-    await assertNothingHidden();
-  });
 });
 
 // Bytes that no framing may hold, where one parser strips or skips them and another does not.
@@ -208,15 +222,17 @@ describe('chunks that can be read in two ways are refused once', () => {
 });
 
 describe('one after another on a connection', () => {
-  test('a thousand at once are answered in order (threat 24)', async () => {
+  test('a thousand at once are answered in order, and no more (threats 24, 98)', async () => {
     const message = (i) => head(`X-Request-Id: n${i}`, `Content-Length: ${json.length}`) + json;
-    const all = Array.from({ length: 1000 }, (_, i) => message(i)).join('');
-    const last = `GET /livez HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`;
-    const asked = [...Array(1000).fill(askedOfAttention[0]), { method: 'GET', path: '/livez' }];
-    const heard = await converse(bare(), [latin(all + last)], { asked, silenceMs: 10000 });
-    assert.equal(heard.answers.length, 1001);
-    assert.ok(heard.answers.every((a) => a.status === 200));
-    heard.answers.slice(0, 1000).forEach((a, i) => assert.equal(a.headers['x-request-id'], `n${i}`));
+    const all = Array.from({ length: 1100 }, (_, i) => message(i)).join('');
+    const heard = await converse(bare(), [latin(all)], { asked: askedOfAttention, silenceMs: 10000 });
+    assert.equal(heard.answers.length, 1000); // connection_requests
+    assert.ok(heard.closed);
+    heard.answers.forEach((a, i) => {
+      assert.equal(a.status, 200);
+      assert.equal(a.headers['x-request-id'], `n${i}`);
+      assert.equal(a.headers.connection, i === 999 ? 'close' : undefined);
+    });
   });
 
   const unsound = {

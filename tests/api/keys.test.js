@@ -210,7 +210,7 @@ describe('one key beside others', () => {
     t.diagnostic(`median of others: ${alone.toFixed(1)} ms alone, ${beside.toFixed(1)} ms beside it`);
     t.diagnostic(`it was answered ${JSON.stringify(outcomes)}`);
     assert.deepEqual(Object.keys(outcomes).sort(), ['200', '429']);
-    assert.ok(outcomes[200] > 5);
+    assert.ok(outcomes[200] > 0);
     if (!sanitized) assert.ok(beside < 20 * alone + 50, `${alone} ms, then ${beside} ms`);
   });
 
@@ -248,7 +248,7 @@ describe('SIGHUP', () => {
     agent.destroy();
     t.diagnostic(JSON.stringify(outcomes));
     assert.deepEqual(Object.keys(outcomes), ['200']);
-    assert.ok(outcomes[200] > 100);
+    assert.ok(outcomes[200] > (sanitized ? 20 : 100));
     await service.stop();
   });
 

@@ -53,13 +53,13 @@ for (const name of ['SIGTERM', 'SIGINT'])
 
 describe('SIGTERM under load', () => {
   test('threats 99, 100: nothing that was accepted is lost, and the next may start at once', async (t) => {
-    const { counts, slowest, kills } = await drains(sanitized ? 5 : 10);
+    const { counts, slowest, kills } = await drains(sanitized ? 2 : 10);
     t.diagnostic(`${JSON.stringify(counts)}, ${kills} kills, the slowest stop took ${slowest} ms`);
-    assert.ok(counts.answered > 100);
+    assert.ok(counts.answered > (sanitized ? 20 : 100));
   });
 
   test('what is running is finished', async () => {
-    const service = await start(['--workers', '1']);
+    const service = await start(['--workers', '1', '--drain-timeout', '1min', '--timeout', '1min']);
     const running = attention(service, heavy);
     await until('it computes', async () =>
       /attentiond_workers_busy 1\b/.test((await get(service, '/metrics')).text),

@@ -509,7 +509,7 @@ describe('a limit of the service', () => {
     const all = [];
     for (const status of [200, 200, 200, 200, 503]) {
       all.push(connections(1));
-      const answer = await fetchAnswer(service, all.at(-1), 'GET', '/livez');
+      const answer = await fetchAnswer(service, all.at(-1), 'GET', '/readyz');
       assert.equal(answer.status, status, `connection ${all.length}`);
     }
     all.forEach((one) => one.destroy());

@@ -100,7 +100,7 @@ async function latencies(service, body, count) {
 }
 
 // threat 91
-test('small requests pass large ones that keep every worker busy', async (t) => {
+test('threat 91: small requests pass large ones that keep every worker busy', async (t) => {
   const r = generator(5);
   const T = sanitized ? 512 : 3072;
   const count = sanitized ? 100 : 500;

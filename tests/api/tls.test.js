@@ -2,28 +2,21 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { copyFileSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import tls from 'node:tls';
 import {
   attention, compute, connections, fetchAnswer, get, postAndLeave, postAndWait, raw, readOn, request,
 } from './support/client.js';
+import { makeCertificate } from './support/certificates.js';
 import { generator, heavyRequest } from './support/numbers.js';
 import { binary, checkEnd, cleanEnvironment, sanitized, sleep, start, until } from './support/service.js';
+import { agree, hear } from './support/sockets.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'attentiond-'));
 after(() => rmSync(folder, { recursive: true }));
 
 const at = (name) => join(folder, name);
-
-// Self-signed, made here: NAME.pem and NAME.key.
-function make(name, type = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256']) {
-  const names = 'subjectAltName=DNS:localhost,IP:127.0.0.1';
-  const args = ['req', '-x509', ...type, '-nodes', '-days', '2', '-subj', `/CN=${name}`, '-addext', names];
-  execFileSync('openssl', [...args, '-keyout', at(`${name}.key`), '-out', at(`${name}.pem`)], { stdio: 'ignore' });
-}
 
 // `name` in the place of what is in use, as one who renews it does.
 function install(name) {
@@ -33,8 +26,8 @@ function install(name) {
   }
 }
 
-make('one');
-make('two');
+makeCertificate(folder, 'one');
+makeCertificate(folder, 'two');
 install('one');
 const flags = ['--tls-certificate', at('used.pem'), '--tls-key', at('used.key')];
 
@@ -51,16 +44,7 @@ async function startSecure(more = []) {
 writeFileSync(at('both.pem'), readFileSync(at('one.pem'), 'utf8') + readFileSync(at('two.pem'), 'utf8'));
 
 // The common name that a new connection is shown.
-function shown(service) {
-  return new Promise((resolve, reject) => {
-    const options = { host: '127.0.0.1', port: service.port, rejectUnauthorized: false };
-    const socket = tls.connect(options, () => {
-      resolve(socket.getPeerCertificate().subject.CN);
-      socket.destroy();
-    });
-    socket.on('error', reject);
-  });
-}
+const shown = async (service) => (await agree(service, { rejectUnauthorized: false })).name;
 
 const series = async (service, name) =>
   Number(new RegExp(`^${name} (\\S+)$`, 'm').exec((await get(service, '/metrics')).text)[1]);
@@ -74,7 +58,7 @@ const alike = (one, other) => {
 describe('a service with a certificate', () => {
   let service, plain;
   before(async () => {
-    const short = ['--header-timeout', '600ms', '--body-timeout', '600ms'];
+    const short = ['--header-timeout', '600ms', '--body-timeout', sanitized ? '4s' : '1s'];
     const filtered = ['--seccomp', sanitized ? 'off' : 'on'];
     service = await startSecure([...short, ...filtered, '--workers', '2', '--queue-wait', '1min']);
     plain = await start(['--workers', '2']);
@@ -106,15 +90,9 @@ describe('a service with a certificate', () => {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     assert.equal(out, '1\n0\n');
-    const options = { host: '127.0.0.1', port: service.port, ca: readFileSync(service.certificate) };
-    const chosen = await new Promise((resolve, reject) => {
-      const socket = tls.connect({ ...options, ALPNProtocols: ['h2', 'http/1.1'] }, () => {
-        resolve([socket.alpnProtocol, socket.getProtocol()]);
-        socket.destroy();
-      });
-      socket.on('error', reject);
-    });
-    assert.deepEqual(chosen, ['http/1.1', 'TLSv1.3']);
+    const options = { ca: readFileSync(service.certificate), ALPNProtocols: ['h2', 'http/1.1'] };
+    const { alpn, protocol } = await agree(service, options);
+    assert.deepEqual([alpn, protocol], ['http/1.1', 'TLSv1.3']);
   });
 
   test('speaks TLS 1.2 and 1.3, nothing older, and no weak suites', () => {
@@ -139,12 +117,10 @@ describe('a service with a certificate', () => {
       return 10 * (Number(fields[11]) + Number(fields[12]));
     };
     const failed = await series(service, 'attentiond_tls_handshakes_failed_total');
-    const [began, beganCpu] = [Date.now(), cpuMs()];
+    const beganCpu = cpuMs();
     // The start of a client's first record, of which the rest never comes.
-    const closed = Array.from({ length: 40 }, () => new Promise((resolve) => {
-      const socket = net.connect(service.port, '127.0.0.1', () => socket.write(Buffer.from('1603010200010001', 'hex')));
-      socket.on('error', () => {}).on('data', () => {}).on('close', () => resolve(Date.now() - began));
-    }));
+    const begun = Buffer.from('1603010200010001', 'hex');
+    const closed = Array.from({ length: 40 }, async () => (await hear(service, begun)).ms);
     assert.equal((await get(service, '/livez')).status, 200);
     const times = await Promise.all(closed);
     const used = cpuMs() - beganCpu;
@@ -165,12 +141,7 @@ describe('a service with a certificate', () => {
   });
 
   test('closes what is plain HTTP', async () => {
-    const bytes = await new Promise((resolve) => {
-      const chunks = [];
-      const socket = net.connect(service.port, '127.0.0.1', () => socket.write('GET /livez HTTP/1.1\r\nHost: a\r\n\r\n'));
-      socket.on('error', () => {}).on('data', (some) => chunks.push(some));
-      socket.on('close', () => resolve(Buffer.concat(chunks)));
-    });
+    const { bytes } = await hear(service, 'GET /livez HTTP/1.1\r\nHost: a\r\n\r\n');
     assert.ok(bytes.length < 16 && !bytes.includes('HTTP'), bytes.toString('latin1'));
   });
 
@@ -294,7 +265,7 @@ test('the listener of the metrics speaks TLS, too', async () => {
 
 describe('what cannot be used ends the start with exit code 78 and one line', () => {
   writeFileSync(at('nothing'), 'nothing\n');
-  make('rsa', ['-newkey', 'rsa:2048']);
+  makeCertificate(folder, 'rsa', ['-newkey', 'rsa:2048']);
   const cases = [
     [['--tls-key', at('one.key')], /^attentiond: tls_certificate and tls_key belong together: set both, or neither\n$/],
     [['--tls-certificate', at('one.pem')], /^attentiond: tls_certificate and tls_key belong together/],

@@ -4,13 +4,14 @@
 //
 //   node tests/chaos/drains.js [TIMES]        make drains TIMES=200
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { generator } from '../api/support/numbers.js';
-import { checkEnd, sanitized, sleep, start } from '../api/support/service.js';
+import { binary, checkEnd, cleanEnvironment, sanitized, sleep, start } from '../api/support/service.js';
 
 const clients = 40; // half of them keep their connection
 const drainTimeoutMs = 10000;
@@ -105,6 +106,14 @@ function kindOf(answer) {
     : `lost: status ${answer.status}`;
 }
 
+// How long this process was too busy to see what came, at most, since it was reset. A kept
+// connection may be closed for resting meanwhile.
+const lag = { ms: 0, last: Date.now() };
+setInterval(() => {
+  lag.ms = Math.max(lag.ms, Date.now() - lag.last - 10);
+  lag.last = Date.now();
+}, 10).unref();
+
 async function client(number, where, gone, counts) {
   const keeps = number % 2 === 0;
   for (let n = number, connection = null; ; n++) {
@@ -116,7 +125,8 @@ async function client(number, where, gone, counts) {
       continue;
     }
     const answer = await exchange(connection, requests[n % requests.length], n % 7 === 0);
-    const kind = kindOf(answer);
+    const closed = ['lost: closed', 'lost: ECONNRESET', 'lost: EPIPE'].includes(kindOf(answer));
+    const kind = closed && lag.ms > 250 ? 'rested' : kindOf(answer);
     counts[kind] = (counts[kind] ?? 0) + 1;
     if (!keeps || answer.lost || answer.close || connection.ended) {
       connection.socket.destroy();
@@ -128,6 +138,7 @@ async function client(number, where, gone, counts) {
 // Full load until the service is gone; `stop` is called after `ms` of it.
 async function load(service, where, ms, stop) {
   const counts = {};
+  lag.ms = 0;
   const all = Promise.all(
     Array.from({ length: clients }, (_, number) => client(number, where, service.ended, counts)),
   );
@@ -140,9 +151,21 @@ async function load(service, where, ms, stop) {
   return { counts, took };
 }
 
+// A stop that comes while the service is only starting: it ends as well, by the signal or
+// as soon as it is ready.
+async function stopEarly() {
+  const child = spawn(binary, ['--port', '0'], { env: cleanEnvironment(), stdio: 'ignore' });
+  const ended = new Promise((resolve) => child.on('close', (code, signal) => resolve(code ?? signal)));
+  await sleep(Math.random() * 25);
+  child.kill('SIGTERM');
+  const late = setTimeout(() => child.kill('SIGKILL'), drainTimeoutMs);
+  assert.match(`${await ended}`, /^(0|SIGTERM)$/);
+  clearTimeout(late);
+}
+
 async function startOn(where) {
   const flags = where.path ? ['--bind', `unix:${where.path}`] : ['--port', `${where.port}`];
-  return start([...flags, '--drain-timeout', `${drainTimeoutMs}ms`, '--log-format', 'text']);
+  return start([...flags, '--drain-timeout', `${drainTimeoutMs}ms`, '--queue-wait', '60s']);
 }
 
 async function stopUnderLoad(where, totals) {
@@ -181,6 +204,7 @@ export async function drains(times, say = () => {}) {
   try {
     for (let round = 0; round < times; round++) {
       await stopUnderLoad(round % 5 === 4 ? file : tcp, totals);
+      if (round % 2 === 0) await stopEarly();
       if (round % 10 === 0) {
         await killUnderLoad(tcp);
         await killUnderLoad(file);

@@ -12,8 +12,8 @@
  * too. */
 void failing_begin(unsigned k, bool ever);
 
-/* From now on no connection can be accepted, for want of descriptors; that is not counted
- * otherwise, as the accepting thread looks whenever it likes. */
+/* From now on no connection can be accepted, for want of descriptors; that is not
+ * counted otherwise, as the accepting thread looks whenever it likes. */
 void failing_begin_accepts(void);
 
 /* Nothing fails any more. Returns how many calls there were. */

@@ -217,7 +217,7 @@ START_TEST(small_parts_are_whole_or_not_there)
         struct request_log *log = request_log_new(4);
         machine_inspect("", &machine);
         process_usage_read(&usage);
-        kept_memory_return(0, true);
+        kept_memory_return(0, SIZE_MAX, true);
         failing_end();
         ck_assert(t || e.code != ERROR_NONE);
         ck_assert_uint_ge(machine.cpus, 1);

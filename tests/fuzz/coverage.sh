@@ -12,7 +12,8 @@ parsers="codec/attention_inputs codec/attention_members codec/attention_options
     codec/method_json codec/number_list codec/number_read codec/number_template
     codec/number_tokens codec/rope_json codec/tensor_json codec/tensor_nested
     codec/tensor_packed codec/tensor_pool codec/tensor_rows codec/terminal_text codec/utf8
-    codec/whole_json http/accept http/request_head http/target service/cgroup
+    codec/whole_json http/accept http/guard http/guard_body http/guard_fields
+    http/guard_line http/request_head http/target service/cgroup service/keys
     service/settings service/settings_file service/settings_table"
 
 # Only what the corpora reach counts.

@@ -57,6 +57,26 @@ START_TEST(a_request_over_tls_is_answered_as_over_a_plain_connection)
 }
 END_TEST
 
+/* Its kernel waits for an acknowledgement of the last words of the handshake. */
+START_TEST(a_client_that_gathers_small_pieces_is_not_kept_waiting)
+{
+    int64_t least_ms = INT64_MAX;
+    tls_start(&f, no_flags);
+    for (int i = 0; i < 5; i++) {
+        secure_open(&c, &f);
+        nanosleep(&(struct timespec){0, 3000000}, NULL);
+        int64_t began_ns = clock_now_ns();
+        secure_send(&c, GET);
+        ASSERT_STARTS(secure_hear(&c), "HTTP/1.1 200 ");
+        int64_t ms = (clock_now_ns() - began_ns) / NS_PER_MS;
+        least_ms = ms < least_ms ? ms : least_ms;
+        secure_close(&c);
+    }
+    ck_assert_msg(least_ms < 30, "%d ms", (int)least_ms);
+    tls_end(&f);
+}
+END_TEST
+
 START_TEST(a_request_may_come_in_records_of_a_byte_and_an_answer_in_windows)
 {
     tls_start(&f, no_flags);
@@ -591,6 +611,7 @@ START_TEST(the_metrics_have_tls_on_their_own_listener_too)
 END_TEST
 
 TEST_PROGRAM("tls", a_request_over_tls_is_answered_as_over_a_plain_connection,
+             a_client_that_gathers_small_pieces_is_not_kept_waiting,
              a_request_may_come_in_records_of_a_byte_and_an_answer_in_windows,
              a_chunked_body_may_come_in_records_of_a_byte,
              what_can_be_read_in_two_ways_is_refused_over_tls_too,

@@ -1,5 +1,6 @@
 #include "http/site_fixture.h"
 #include "http/socket_state.h"
+#include "http/watch.h"
 
 #include <netinet/tcp.h>
 
@@ -226,13 +227,17 @@ START_TEST(what_rests_gives_way_when_there_is_no_room)
     client_send(fd, "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n"); /* but operators */
     STARTS(client_hear(fd), "HTTP/1.1 200 ");
     close(fd);
+    client_send(fds[5], LIVEZ); /* an old one that has rested least */
+    STARTS(client_hear(fds[5]), "HTTP/1.1 200 ");
     nanosleep(&(struct timespec){1, 50000000}, NULL);
     client_send(fds[1], LIVEZ); /* so it has not rested */
     STARTS(client_hear(fds[1]), "HTTP/1.1 200 ");
     await(strncmp(ask(&f, LIVEZ), "HTTP/1.1 200 ", 13) == 0);
     ck_assert(client_is_closed(fds[3]) || client_is_closed(fds[0]));
-    client_send(fds[1], LIVEZ);
-    STARTS(client_hear(fds[1]), "HTTP/1.1 200 ");
+    for (size_t i = 1; i <= 5; i += 4) {
+        client_send(fds[i], LIVEZ);
+        STARTS(client_hear(fds[i]), "HTTP/1.1 200 ");
+    }
     for (size_t i = 0; i < 32; i++)
         close(fds[i]);
     fixture_end(&f, false);
@@ -251,6 +256,37 @@ START_TEST(of_a_socket_that_is_no_tcp_little_is_known)
 }
 END_TEST
 
+/* Which a drain waits for, however busy the machine is. threat 100 */
+START_TEST(a_request_that_nobody_has_read_is_seen)
+{
+    struct error e = {0};
+    int ends[2];
+    struct watch *w = watch_new(&e);
+    ck_assert_ptr_nonnull(w);
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+    f.site.settings = &f.settings;
+    const struct front front = {.site = &f.site, .watch = w};
+    struct exchange *x = calloc(1, sizeof *x);
+    ck_assert_ptr_nonnull(x);
+    x->front = &front;
+    x->fd = ends[0];
+    x->deadline_ns = INT64_MAX;
+    x->rests_ns = clock_now_ns();
+    ck_assert(watch_add(w, x));
+    ck_assert(!watch_sees_request(w));
+    client_send(ends[1], "G");
+    ck_assert(watch_sees_request(w));
+    atomic_store(&x->phase, PHASE_HEAD);
+    ck_assert(!watch_sees_request(w));
+    watch_remove(w, x);
+    ck_assert(!watch_sees_request(w));
+    watch_delete(w);
+    free(x);
+    close(ends[0]);
+    close(ends[1]);
+}
+END_TEST
+
 TEST_PROGRAM("watch", who_never_sends_a_byte_is_closed_at_the_header_deadline,
              a_request_line_in_pieces_is_answered_408,
              a_request_that_ends_too_early_is_given_up,
@@ -258,4 +294,5 @@ TEST_PROGRAM("watch", who_never_sends_a_byte_is_closed_at_the_header_deadline,
              a_connection_has_so_many_requests,
              a_full_pool_is_said_before_the_body_is_kept,
              what_rests_gives_way_when_there_is_no_room,
-             of_a_socket_that_is_no_tcp_little_is_known)
+             of_a_socket_that_is_no_tcp_little_is_known,
+             a_request_that_nobody_has_read_is_seen)

@@ -1,5 +1,6 @@
 #include "service/kept_memory.h"
 
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -46,9 +47,9 @@ START_TEST(what_is_freed_is_kept_up_to_a_bound_when_idle)
     size_t before = resident_mib();
     void *above = leave_freed_memory_behind();
     ck_assert_uint_gt(resident_mib(), before + 300);
-    kept_memory_return((size_t)1 << 30, true); /* as if all were in use */
+    kept_memory_return((size_t)1 << 30, SIZE_MAX, true); /* as if all were in use */
     ck_assert_uint_gt(resident_mib(), before + 300);
-    kept_memory_return(0, true);
+    kept_memory_return(0, SIZE_MAX, true);
     ck_assert_uint_lt(resident_mib(), before + 64);
     free(above);
 }
@@ -61,10 +62,14 @@ START_TEST(when_busy_more_is_kept)
     kept_memory_configure();
     void *above = leave_freed_memory_behind();
     size_t resident = resident_mib();
-    kept_memory_return((resident - 200) << 20, false);
+    kept_memory_return((resident - 200) << 20, SIZE_MAX, false);
     ck_assert_uint_gt(resident_mib(), 300);
-    kept_memory_return(0, false);
+    kept_memory_return(0, SIZE_MAX, false);
     ck_assert_uint_lt(resident_mib(), 256);
+    free(above);
+    above = leave_freed_memory_behind();
+    kept_memory_return(0, (size_t)128 << 20, false);
+    ck_assert_uint_lt(resident_mib(), 128);
     free(above);
 }
 END_TEST

@@ -211,7 +211,7 @@ class Run {
     await sleep(0);
     if (!why && this.daemon.exited) why = 'died';
     if (!why) why = await this.after();
-    if (!why && fault.mode === MODE.once) why = await this.leaks(fault, state);
+    if (!why && fault.mode === MODE.once && this.defect !== DEFECT.thread) why = await this.leaks(fault, state);
     if (!why && process.env.EACH) why = await this.unfinished();
     if (judged.verdict) this.verdicts[judged.verdict]++;
     if (!why) return state;

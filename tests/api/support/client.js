@@ -243,10 +243,11 @@ export function converse(to, pieces, options = {}) {
   const { asked, silenceMs = 1500, halfClose = false } = options;
   return new Promise((resolve, reject) => {
     const begun = Date.now();
-    const socket = net.connect({ ...to, noDelay: true, allowHalfOpen: halfClose });
+    const options = { ...to, noDelay: true, allowHalfOpen: halfClose };
+    const socket = to.ca ? tls.connect(options) : net.connect(options);
     const chunks = [];
     let closed = false;
-    socket.on('connect', async () => {
+    socket.on(to.ca ? 'secureConnect' : 'connect', async () => {
       for (const piece of pieces) {
         socket.write(piece);
         if (pieces.length > 1) await new Promise((resume) => setImmediate(resume));
