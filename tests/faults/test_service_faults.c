@@ -67,13 +67,15 @@ static void post(struct attention_call *call)
 
 /* The whole answer up to its times, or NULL with the error in *e; `small` where it may
  * be answered on this thread. */
+static size_t room = (size_t)1 << 28; /* of the call's arena */
+
 static char *ask(struct attention_service *s, const char *body, enum answer_form form,
                  bool small, size_t *length, struct error *e)
 {
     static struct attention_call call;
     _Atomic bool done = false;
     memset(&call, 0, sizeof call);
-    arena_init(&call.arena, (size_t)1 << 28, NULL);
+    arena_init(&call.arena, room, NULL);
     call.body = body;
     call.body_length = strlen(body);
     call.form = form;
@@ -201,6 +203,26 @@ START_TEST(a_worker_that_gets_no_room_says_so)
 }
 END_TEST
 
+START_TEST(a_picture_has_room_or_says_that_it_has_none)
+{
+    struct error e = {0};
+    const struct attention_service_options options = defaults(NULL);
+    struct attention_service *s = attention_service_new(&options, &e);
+    ck_assert_ptr_nonnull(s);
+    write_crowd();
+    char *answer = NULL;
+    size_t length;
+    for (room = 1 << 14; !answer; room += 1 << 12) {
+        answer = ask(s, crowd, ANSWER_TEXT, false, &length, &e);
+        ck_assert(answer || e.code == ERROR_OUT_OF_MEMORY);
+    }
+    ck_assert_uint_gt(length,
+                      1 << 12); /* or a step could have missed the last refusal */
+    free(answer);
+    end(s);
+}
+END_TEST
+
 static void do_nothing(void *context)
 {
     (void)context;
@@ -236,6 +258,7 @@ int main(void)
     tcase_add_loop_test(
         tcase, a_call_in_which_memory_fails_says_so_and_the_next_has_the_same_bytes, 0,
         2 * WAYS);
+    tcase_add_test(tcase, a_picture_has_room_or_says_that_it_has_none);
     tcase_add_test(tcase, a_worker_that_gets_no_room_says_so);
     tcase_add_loop_test(tcase, small_parts_are_whole_or_not_there, 0, 2);
     Suite *suite = suite_create("service_faults");

@@ -149,6 +149,33 @@ START_TEST(a_request_in_which_a_call_fails_is_answered_or_closed_and_the_next_is
 }
 END_TEST
 
+START_TEST(a_start_with_a_certificate_that_is_not_there_says_so)
+{
+    char program[] = "attentiond", certificate[] = "--tls-certificate=/nowhere/a",
+         key[] = "--tls-key=/nowhere/b", *none = NULL;
+    char *argv[] = {program, certificate, key, NULL};
+    struct settings settings;
+    enum settings_action action;
+    struct error e = {0};
+    ck_assert(settings_load(&settings, 3, argv, &none, &action, &e));
+    log_configure(STDERR_FILENO, LOG_TEXT, LOG_ERROR);
+    ck_assert(!open_and_close(&settings, &e));
+    ck_assert_msg(strstr(e.message, "/nowhere/a"), "%s", e.message);
+}
+END_TEST
+
+START_TEST(the_first_connection_of_all_may_be_lost_and_no_other)
+{
+    fixture_start(&f, no_flags);
+    failing_spare();
+    failing_begin(2, false); /* the list it is put into */
+    ck_assert_str_eq(play(0), "");
+    ck_assert_uint_eq(failing_end(), 2);
+    ck_assert(strncmp(play(0), "HTTP/1.1 200 ", 13) == 0);
+    fixture_end(&f, false);
+}
+END_TEST
+
 /* The library's threads need some of their own. */
 START_TEST(a_start_without_enough_descriptors_says_so)
 {
@@ -206,6 +233,8 @@ int main(void)
         tcase,
         a_request_in_which_a_call_fails_is_answered_or_closed_and_the_next_is_served, 0,
         2 * SCENES);
+    tcase_add_test(tcase, a_start_with_a_certificate_that_is_not_there_says_so);
+    tcase_add_test(tcase, the_first_connection_of_all_may_be_lost_and_no_other);
     tcase_add_test(tcase, a_start_without_enough_descriptors_says_so);
     tcase_add_test(tcase, without_descriptors_accepting_pauses_and_goes_on);
     Suite *suite = suite_create("site_faults");

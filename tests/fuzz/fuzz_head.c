@@ -97,6 +97,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         add_field(&head, line, length);
     }
     read_values(&head);
+    uint64_t body;
+    enum body_kind kind = request_head_framing(&head, &body);
+    assert((kind == BODY_CHUNKED) == (head.transfer_encoding != NULL));
+    assert(kind == BODY_OF_LENGTH || body == 0);
     free(text);
     return 0;
 }

@@ -76,7 +76,7 @@ order_programs() {
         {
             name = $0
             sub(/\/test_/, "/", name)
-            rank = name == file ? 1 : index($0, part[1] "/") == 1 ? 2 : 3
+            rank = index(file, name) == 1 ? 1 : index($0, part[1] "/") == 1 ? 2 : 3
             if ($0 ~ /^(conformance|property)/) rank = part[1] == "core" ? 2 : 4
             print rank, NR, $0
         }' | sort -k1,1n -k2,2n | cut -d" " -f3

@@ -481,8 +481,13 @@ START_TEST(a_full_queue_gives_the_call_back_at_once)
     struct attention_service *s = held_service(&o, &holder, &hold);
     for (size_t i = 0; i < 5; i++)
         visit_init(&v[i], worked_example);
+    ck_assert(attention_service_has_room(s, 1 << 20, &e));
     for (size_t i = 0; i < 4; i++)
         visit_submit(s, &v[i]);
+    ck_assert(!attention_service_has_room(s, 1 << 20, &e));
+    ck_assert_int_eq(e.code, ERROR_OVERLOADED);
+    e = (struct error){0};
+    ck_assert(attention_service_has_room(s, 100, &e)); /* it may be answered at once */
     ck_assert(!attention_service_submit(s, &v[4].call, &e));
     ck_assert_int_eq(e.code, ERROR_OVERLOADED);
     ck_assert_uint_ge(attention_service_retry_after(s), 1);
@@ -713,6 +718,27 @@ START_TEST(a_short_body_with_much_to_do_goes_to_the_pool_with_its_plan)
     visit(s, &pooled, body);
     ck_assert_str_eq(lasting_part(&handed), lasting_part(&pooled));
     ck_assert_double_gt(handed.call.parse_ms, 0);
+    ck_assert_double_ge(handed.call.queue_ms, 0);
+    visit_free(&handed);
+    visit_free(&pooled);
+    end(s);
+}
+END_TEST
+
+/* Few cells, but all of them are asked for. */
+START_TEST(a_short_body_with_a_long_answer_goes_to_the_pool_with_its_plan)
+{
+    char tokens[512] = "[[1]", body[2048];
+    for (int i = 1; i < 60; i++)
+        strcat(tokens, ",[1]");
+    snprintf(body, sizeof body, "{\"query\":%s],\"key\":%s],\"value\":%s]}", tokens,
+             tokens, tokens);
+    struct attention_service_options o = defaults(1);
+    struct attention_service *s = service(&o);
+    struct visit handed, pooled;
+    ck_assert(!visit_here(s, &handed, body));
+    visit(s, &pooled, body);
+    ck_assert_str_eq(lasting_part(&handed), lasting_part(&pooled));
     ck_assert_double_ge(handed.call.queue_ms, 0);
     visit_free(&handed);
     visit_free(&pooled);
@@ -976,6 +1002,7 @@ TEST_PROGRAM(
     what_is_small_is_answered_on_the_callers_thread_with_the_same_bytes,
     sixteen_tokens_are_answered_on_the_callers_thread_and_long_bodies_are_not,
     a_short_body_with_much_to_do_goes_to_the_pool_with_its_plan,
+    a_short_body_with_a_long_answer_goes_to_the_pool_with_its_plan,
     a_large_answer_comes_in_windows_with_the_same_bytes_for_any_workers,
     the_room_for_an_answer_does_not_grow_with_it, a_piece_longer_than_a_window_is_one,
     a_client_that_leaves_between_windows_is_not_written_for,

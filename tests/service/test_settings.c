@@ -477,6 +477,17 @@ START_TEST(two_listeners_cannot_have_one_address)
 }
 END_TEST
 
+START_TEST(a_certificate_and_its_key_belong_together)
+{
+    struct error e;
+    load_bad(&(struct start){.flags = {"--tls-certificate=/a"}}, &e);
+    ck_assert_str_eq(e.path, "tls_key");
+    load_bad(&(struct start){.flags = {"--tls-key=/a"}}, &e);
+    ck_assert_str_eq(e.path, "tls_certificate");
+    load_good(&(struct start){.flags = {"--tls-certificate=/a", "--tls-key=/b"}});
+}
+END_TEST
+
 START_TEST(what_is_printed_says_where_it_came_from)
 {
     struct settings s =
@@ -655,6 +666,7 @@ TEST_PROGRAM("settings", without_anything_everything_is_at_its_default,
              an_action_is_asked_for_by_a_flag, help_is_given_whatever_else_is_wrong,
              metrics_get_a_listener_when_either_half_of_it_is_set,
              two_listeners_cannot_have_one_address,
+             a_certificate_and_its_key_belong_together,
              what_is_printed_says_where_it_came_from, what_is_printed_can_be_read_again,
              help_knows_every_setting_and_action, a_heading_takes_no_value,
              without_memory_nothing_is_half_done, any_file_is_read_or_refused)
