@@ -17,6 +17,7 @@ programs="http/test_guard conformance/test_vectors property/test_invariants prop
     codec/test_attention_response codec/test_number_write codec/test_number_read
     codec/test_number_kernels codec/test_number_list
     conformance/test_onnx codec/test_key_list service/test_keys http/test_auth http/test_cors
+    codec/test_json_document base/test_buffer service/test_settings
     core/test_blas service/test_self_test service/test_syscall_filter service/test_precautions
     service/test_scheduler http/test_server http/test_tls http/test_tls_identity http/test_wire
     http/test_watch http/test_pace http/test_farewell"

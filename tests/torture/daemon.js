@@ -14,6 +14,7 @@ export const slower = sanitized ? 4 : 1;
 
 const running = new Set();
 process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')));
+for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, () => process.exit(1));
 
 const environment = (control) => ({
   PATH: process.env.PATH,
