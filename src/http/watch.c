@@ -130,8 +130,9 @@ static bool head_is_late(struct exchange *x, int64_t now)
 
 static void look(struct exchange *x, int64_t now, bool closely)
 {
-    int64_t deadline_ns = atomic_load_explicit(&x->deadline_ns, memory_order_relaxed);
+    /* In this order: the deadline of an earlier phase would cut what is on time. */
     int phase = atomic_load(&x->phase);
+    int64_t deadline_ns = atomic_load_explicit(&x->deadline_ns, memory_order_relaxed);
     switch (phase) {
     case PHASE_IDLE:
         if (head_is_late(x, now) || now > deadline_ns)
@@ -294,20 +295,22 @@ void watch_cut_all(struct watch *w)
     ticker_unlock(w->ticker);
 }
 
-/* Whoever has sent no whole head for so long is not just about to. */
-static bool rests(const struct exchange *x, int64_t now, int64_t *since_ns)
-{
-    enum { PATIENCE_S = 1 };
-    int phase = atomic_load(&x->phase);
-    *since_ns = atomic_load_explicit(&x->rests_ns, memory_order_relaxed);
-    return (phase == PHASE_IDLE || phase == PHASE_HEAD) &&
-           now - *since_ns > PATIENCE_S * NS_PER_S;
-}
-
 struct resting {
     struct exchange *exchange;
     int64_t since_ns;
+    int phase; /* then; one that has sent its request meanwhile rests no more */
 };
+
+/* Whoever has sent no whole head for so long is not just about to. */
+static bool rests(struct exchange *x, int64_t now, struct resting *one)
+{
+    enum { PATIENCE_S = 1 };
+    one->exchange = x;
+    one->phase = atomic_load(&x->phase);
+    one->since_ns = atomic_load_explicit(&x->rests_ns, memory_order_relaxed);
+    return (one->phase == PHASE_IDLE || one->phase == PHASE_HEAD) &&
+           now - one->since_ns > PATIENCE_S * NS_PER_S;
+}
 
 /* Keeps the `most` that have rested longest, the one that has least so last. */
 static size_t insert(struct resting *longest, size_t count, size_t most,
@@ -330,13 +333,11 @@ size_t watch_make_room(struct watch *w, size_t most)
     most = most < AT_ONCE ? most : AT_ONCE;
     ticker_lock(w->ticker);
     int64_t now = clock_now_ns();
-    for (size_t i = 0; i < w->count; i++) {
-        one.exchange = w->exchanges[i];
-        if (rests(one.exchange, now, &one.since_ns))
+    for (size_t i = 0; i < w->count; i++)
+        if (rests(w->exchanges[i], now, &one))
             count = insert(longest, count, most, one);
-    }
     for (size_t i = 0; i < count; i++)
-        cut(longest[i].exchange, atomic_load(&longest[i].exchange->phase));
+        cut(longest[i].exchange, longest[i].phase);
     ticker_unlock(w->ticker);
     return count;
 }

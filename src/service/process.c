@@ -42,9 +42,26 @@ static void read_stat(struct process_usage *out)
                          fields[START] / (double)sysconf(_SC_CLK_TCK);
 }
 
-/* Where core dumps are off, the folder may be root's. */
-static double count_by_asking(double most)
+/* Slots of the table of descriptors, see proc(5); `otherwise` when it cannot be read.
+ */
+static double table_size(double otherwise)
 {
+    static const char name[] = "\nFDSize:";
+    char text[4096];
+    FILE *file = fopen("/proc/self/status", "re");
+    if (!file)
+        return otherwise;
+    text[fread(text, 1, sizeof text - 1, file)] = '\0';
+    fclose(file);
+    const char *line = strstr(text, name);
+    return line ? strtod(line + sizeof name - 1, NULL) : otherwise;
+}
+
+/* Where core dumps are off, the folder may be root's. The limit may be a thousand
+ * million, of which nobody asks for each. */
+static double count_by_asking(double limit)
+{
+    double size = table_size(limit), most = size < limit ? size : limit;
     enum { AT_ONCE = 1024 };
     struct pollfd fds[AT_ONCE];
     double count = 0;

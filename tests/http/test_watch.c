@@ -3,6 +3,7 @@
 #include "http/watch.h"
 
 #include <netinet/tcp.h>
+#include <pthread.h>
 
 static struct fixture f;
 
@@ -290,6 +291,61 @@ START_TEST(a_request_that_nobody_has_read_is_seen)
 }
 END_TEST
 
+enum { CROWD = 64 };
+static struct exchange *crowd;
+static _Atomic bool crowd_goes_on;
+
+/* Requests come, are answered, and come again; a connection that was cut is replaced by
+ * another. NULL, unless one was cut that did not rest. */
+static void *ask_and_rest(void *unused)
+{
+    (void)unused;
+    bool asked[CROWD] = {false}, right = true;
+    for (size_t i = 0; right && atomic_load(&crowd_goes_on); i = (i + 1) % CROWD) {
+        struct exchange *x = &crowd[i];
+        right = !asked[i] || exchange_enter(x, PHASE_BODY, PHASE_IDLE);
+        asked[i] = !asked[i] && exchange_enter(x, PHASE_IDLE, PHASE_BODY);
+        if (atomic_load(&x->phase) == PHASE_CUT && !asked[i])
+            atomic_store(&x->phase, PHASE_IDLE);
+    }
+    return right ? NULL : &crowd_goes_on;
+}
+
+/* Its worker would wait for ever to give the answer back. threat 94 */
+START_TEST(who_asks_while_room_is_made_is_not_cut)
+{
+    struct error e = {0};
+    struct watch *w = watch_new(&e);
+    crowd = calloc(CROWD, sizeof *crowd);
+    ck_assert(w && crowd);
+    f.site.settings = &f.settings;
+    f.site.metrics = metrics_new(NULL, 0);
+    const struct front front = {.site = &f.site, .watch = w};
+    for (size_t i = 0; i < CROWD; i++) {
+        crowd[i].front = &front;
+        crowd[i].fd = crowd[i].wire.fd = -1;
+        crowd[i].requests = 1;
+        crowd[i].deadline_ns = INT64_MAX;
+        crowd[i].rests_ns = clock_now_ns() - 10 * NS_PER_S;
+        ck_assert(watch_add(w, &crowd[i]));
+    }
+    pthread_t thread;
+    void *wrong;
+    atomic_store(&crowd_goes_on, true);
+    ck_assert_int_eq(pthread_create(&thread, NULL, ask_and_rest, NULL), 0);
+    for (int64_t until = clock_now_ns() + NS_PER_S / 10; clock_now_ns() < until;)
+        watch_make_room(w, CROWD);
+    atomic_store(&crowd_goes_on, false);
+    pthread_join(thread, &wrong);
+    ck_assert_ptr_null(wrong);
+    for (size_t i = 0; i < CROWD; i++)
+        watch_remove(w, &crowd[i]);
+    watch_delete(w);
+    metrics_delete(f.site.metrics);
+    free(crowd);
+}
+END_TEST
+
 TEST_PROGRAM("watch", who_never_sends_a_byte_is_closed_at_the_header_deadline,
              a_request_line_in_pieces_is_answered_408,
              a_request_that_ends_too_early_is_given_up,
@@ -298,4 +354,5 @@ TEST_PROGRAM("watch", who_never_sends_a_byte_is_closed_at_the_header_deadline,
              a_full_pool_is_said_before_the_body_is_kept,
              what_rests_gives_way_when_there_is_no_room,
              of_a_socket_that_is_no_tcp_little_is_known,
-             a_request_that_nobody_has_read_is_seen)
+             a_request_that_nobody_has_read_is_seen,
+             who_asks_while_room_is_made_is_not_cut)
