@@ -126,7 +126,8 @@ static void reload_log_level(int argc, char *argv[])
     if (settings_load(&fresh, argc, argv, environ, &action, &e)) {
         log_configure(STDERR_FILENO, (enum log_format)fresh.log_format,
                       (enum log_level)fresh.log_level);
-        log_write(LOG_INFO, "reloaded", LOG_I("log_level", fresh.log_level));
+        log_write(LOG_INFO, "reloaded",
+                  LOG_S("log_level", log_level_word((enum log_level)fresh.log_level)));
     } else {
         log_write(LOG_ERROR, "reload", LOG_S("error", e.message));
     }

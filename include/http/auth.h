@@ -12,7 +12,8 @@
 
 /* The token in the value of an Authorization field: behind "Bearer", in any case, and
  * blanks; KEY_LEAST_BYTES to KEY_MOST_BYTES of the alphabet of RFC 6750, 2.1, and then
- * nothing. NULL when it is not so; `value` may be NULL. Borrowed from `value`. */
+ * nothing but blanks. NULL when it is not so; `value` may be NULL. Borrowed from
+ * `value`. */
 const char *auth_token(const char *value, size_t *length);
 
 /* For a request whose route is known. Takes the key, which exchange_end() gives back.

@@ -4,6 +4,7 @@
 #ifndef HTTP_REQUEST_HEAD_H
 #define HTTP_REQUEST_HEAD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,6 +23,10 @@ struct request_head {
 /* `value` NULL is an empty one. */
 void request_head_add(struct request_head *head, const char *name, size_t name_length,
                       const char *value);
+
+/* Whether `value` is `word`, in any case. Blanks may follow: they are no part of a
+ * value (RFC 9110, 5.5), but the library leaves them there. */
+bool request_head_is(const char *value, const char *word);
 
 enum body_kind { BODY_NONE, BODY_OF_LENGTH, BODY_CHUNKED };
 

@@ -21,6 +21,8 @@
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 enum log_format { LOG_TEXT, LOG_JSON };
 
+const char *log_level_word(enum log_level level); /* "info" */
+
 /* May be called again at any time (SIGHUP). `fd` is borrowed, usually 2. Without
  * it: text on stderr, from LOG_INFO up. Sets SIGPIPE to be ignored, if nobody has
  * set anything else: a reader that left must not end the process. A descriptor that

@@ -70,7 +70,7 @@ static bool content_is_readable(struct request *r)
                          "the Content-Type must be application/json in UTF-8; "
                          "`curl --json` sends it");
     if (r->head.content_encoding &&
-        strcasecmp(r->head.content_encoding, "identity") != 0)
+        !request_head_is(r->head.content_encoding, "identity"))
         return error_set(e, ERROR_MEDIA_TYPE, "",
                          "a Content-Encoding is not supported: send the body as it is");
     return true;
@@ -127,7 +127,7 @@ bool admission_check(struct exchange *x, uint64_t *body_length)
         return false;
     if (r->route && !answer_is_acceptable(r))
         return false;
-    if (r->head.expect && strcasecmp(r->head.expect, "100-continue") != 0)
+    if (r->head.expect && !request_head_is(r->head.expect, "100-continue"))
         return error_set(&r->refusal, ERROR_EXPECTATION, "",
                          "the only expectation known is 100-continue");
     if (!size_is_allowed(x, *body_length))

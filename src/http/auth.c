@@ -16,7 +16,7 @@ const char *auth_token(const char *value, size_t *length)
     token += strspn(token, " ");
     size_t letters = strspn(token, alphabet);
     *length = letters + strspn(token + letters, "=");
-    bool whole = token[*length] == '\0' && letters > 0;
+    bool whole = token[*length + strspn(token + *length, " \t")] == '\0' && letters > 0;
     return whole && *length >= KEY_LEAST_BYTES && *length <= KEY_MOST_BYTES ? token
                                                                             : NULL;
 }

@@ -27,7 +27,7 @@ static bool unix_address(const char *path, union address *a, socklen_t *size,
     size_t length = strlen(path);
     if (length == 0 || length >= sizeof a->file.sun_path)
         return error_set(e, ERROR_INVALID_INPUT, "bind",
-                         "a socket file needs a path of 1 to %zu bytes",
+                         "unix: needs a path of 1 to %zu bytes behind it",
                          sizeof a->file.sun_path - 1);
     memset(&a->file, 0, sizeof a->file);
     a->file.sun_family = AF_UNIX;
@@ -57,6 +57,15 @@ static bool tcp_address(const char *bind, uint16_t port, union address *a,
     memcpy(a, found->ai_addr, found->ai_addrlen);
     freeaddrinfo(found);
     return true;
+}
+
+bool listener_check(const char *bind, struct error *e)
+{
+    union address a;
+    socklen_t size;
+    size_t prefix = sizeof unix_prefix - 1;
+    return strncmp(bind, unix_prefix, prefix) != 0 ||
+           unix_address(bind + prefix, &a, &size, e);
 }
 
 static bool resolve(const char *bind, uint16_t port, union address *a, socklen_t *size,

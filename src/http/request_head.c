@@ -2,6 +2,7 @@
 
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 #include <strings.h>
 
 static bool named(const char *name, size_t length, const char *known,
@@ -39,6 +40,13 @@ void request_head_add(struct request_head *head, const char *name, size_t name_l
     } else if (NAMED("Accept") && head->accept_count < HEAD_ACCEPTS) {
         head->accepts[head->accept_count++] = value;
     }
+}
+
+bool request_head_is(const char *value, const char *word)
+{
+    size_t length = strlen(word);
+    return strncasecmp(value, word, length) == 0 &&
+           value[length + strspn(value + length, " \t")] == '\0';
 }
 
 enum body_kind request_head_framing(const struct request_head *head, uint64_t *length)

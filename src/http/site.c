@@ -6,6 +6,7 @@
 
 #include "core/blas.h"
 #include "core/vector_kernels.h"
+#include "http/listener.h"
 #include "http/routes.h"
 #include "service/clock.h"
 #include "service/log.h"
@@ -129,7 +130,8 @@ bool site_check(const struct settings *s, struct error *e)
     struct cors cors;
     struct keys *keys = NULL;
     struct tls *tls = NULL;
-    bool good = cors_read(s->cors_origins, &cors, e) && open_keys(s, &keys, e) &&
+    bool good = listener_check(s->bind, e) && listener_check(s->metrics_bind, e) &&
+                cors_read(s->cors_origins, &cors, e) && open_keys(s, &keys, e) &&
                 open_tls(s, NULL, &tls, e);
     keys_delete(keys);
     tls_delete(tls);

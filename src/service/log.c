@@ -158,16 +158,21 @@ static void put_time(struct line *l)
     put_pair(l, &LOG_S("time", text));
 }
 
+const char *log_level_word(enum log_level level)
+{
+    static const char *const words[] = {"debug", "info", "warn", "error"};
+    return words[level];
+}
+
 static void compose(struct line *l, enum log_level level, const char *event,
                     const struct log_pair *pairs, size_t count)
 {
-    static const char *const levels[] = {"debug", "info", "warn", "error"};
     l->format =
         (enum log_format)atomic_load_explicit(&line_format, memory_order_relaxed);
     l->length = 0;
     l->full = false;
     put_time(l);
-    put_pair(l, &LOG_S("level", levels[level]));
+    put_pair(l, &LOG_S("level", log_level_word(level)));
     put_pair(l, &LOG_S("event", event));
     for (size_t i = 0; i < count; i++)
         put_pair(l, &pairs[i]);

@@ -44,7 +44,7 @@ describe('seccomp', { skip: sanitized && 'skipped under a sanitizer' }, () => {
       assert.match(text, /^process_resident_memory_bytes [1-9]/m);
       service.signal('SIGHUP');
       await sleep(200);
-      assert.match(service.log, /event=reloaded/);
+      assert.match(service.log, /event=reloaded log_level=info\n/);
       const env = cleanEnvironment({ ATTENTIOND_PORT: `${service.port}` });
       assert.equal(spawnSync(binary, ['--probe'], { env }).status, 0);
       await service.stop();

@@ -178,6 +178,7 @@ describe('threat 120: a wrong setting stops the start with exit code 78 and one 
     'a line that is none': [['--config', file('workers\n')], {}, /1/],
     'a key twice': [['--config', file('workers = 1\nworkers = 2\n')], {}, /workers/],
     'a file that is not there': [['--config', join(folder, 'none.conf')], {}, /none\.conf/],
+    'a socket file without a path': [['--bind', 'unix:'], {}, /unix: needs a path of 1 to 107 bytes/],
     'a folder as file': [['--config', folder], {}, /./],
   };
   for (const [name, [args, environment, says]] of Object.entries(cases))

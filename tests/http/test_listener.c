@@ -80,7 +80,7 @@ START_TEST(what_is_no_address_is_refused)
         {"999.0.0.1", "999.0.0.1 is no address: "},
         {"[::1", "[::1 is no address: "},
         {"", " is no address: "},
-        {"unix:", "a socket file needs a path of 1 to 107 bytes"},
+        {"unix:", "unix: needs a path of 1 to 107 bytes behind it"},
         {"unix:/nowhere/a/b", "cannot listen on unix:/nowhere/a/b: No such file"},
         {"192.0.2.1", "cannot listen on 192.0.2.1 port 0: Cannot assign"},
     };
@@ -90,11 +90,14 @@ START_TEST(what_is_no_address_is_refused)
         ASSERT_HAS(e.message, cases[i].message);
         ck_assert_int_eq(l.fd, -1);
     }
+    ck_assert(!listener_check("unix:", &e));
+    ck_assert(listener_check("unix:/nowhere/a/b", &e));
+    ck_assert(listener_check("999.0.0.1", &e)); /* nothing is resolved */
     char path[128] = "unix:";
     memset(path + 5, 'x', 108);
     e = (struct error){0};
     ck_assert(!listener_open(&l, path, 0, &e));
-    ASSERT_HAS(e.message, "a socket file needs a path of 1 to 107 bytes");
+    ASSERT_HAS(e.message, "unix: needs a path of 1 to 107 bytes behind it");
     e = (struct error){0};
     ck_assert_int_lt(listener_connect("999.0.0.1", 1, &e), 0);
     ASSERT_HAS(e.message, "999.0.0.1 is no address: ");

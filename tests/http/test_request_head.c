@@ -65,5 +65,17 @@ START_TEST(fields_are_found_by_name_in_any_case)
 }
 END_TEST
 
+START_TEST(blanks_behind_a_value_are_no_part_of_it)
+{
+    ck_assert(request_head_is("identity", "identity"));
+    ck_assert(request_head_is("Identity \t ", "identity"));
+    ck_assert(!request_head_is("identity x", "identity"));
+    ck_assert(!request_head_is("identit", "identity"));
+    ck_assert(!request_head_is("identityx", "identity"));
+    ck_assert(!request_head_is("", "identity"));
+}
+END_TEST
+
 TEST_PROGRAM("request_head", a_body_ends_where_the_head_says,
-             fields_are_found_by_name_in_any_case)
+             fields_are_found_by_name_in_any_case,
+             blanks_behind_a_value_are_no_part_of_it)
