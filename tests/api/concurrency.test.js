@@ -111,7 +111,7 @@ test('a full queue refuses at once and says when to come back', async (t) => {
   t.diagnostic(
     `${computed.length} computed within ${Math.max(...computed.map((a) => a.ms))} ms, ${refused.length} refused within ${Math.max(...refused.map((a) => a.ms))} ms`,
   );
-  assert.ok(computed.length >= 3 && refused.length > 0, JSON.stringify(answers));
+  assert.ok(computed.length >= 2 && refused.length > 0, JSON.stringify(answers));
   for (const { type } of refused) assert.equal(type, 'urn:attentiond:problem:overloaded');
   agent.destroy();
   await service.stop();
