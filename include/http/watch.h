@@ -26,7 +26,8 @@ void watch_wait(struct watch *w);
 void watch_farewell(struct watch *w, int fd);
 
 /* Cuts up to `most` connections, 64 at most, which have been awaiting a request for
- * over a second, those first that have for longest. Returns how many. */
+ * over a second, those first that have for longest. Returns how many it
+ * found; one whose request comes at that moment is left alone. */
 size_t watch_make_room(struct watch *w, size_t most);
 
 /* A request has come in part or whole of which nothing was read yet, or a client still

@@ -1,4 +1,4 @@
-/* precautions.h - what is done, or at least said, before a port is opened. */
+/* precautions.h - what is done, or at least said, before the service is ready. */
 #ifndef SERVICE_PRECAUTIONS_H
 #define SERVICE_PRECAUTIONS_H
 
@@ -12,7 +12,8 @@
 MUST_USE bool precautions_no_core_dumps(struct error *e);
 
 /* Warns in the log of what makes a break-in worse or easier: `user` is root and callers
- * may come from other machines; or anybody may write the file of settings. */
+ * may come from other machines; or anybody may write the file of settings, the
+ * certificate or its key, or read that key. (The file of keys is for `keys`.) */
 void precautions_warn(const struct settings *s, uid_t user);
 
 #endif

@@ -30,11 +30,16 @@ void farewell_add(struct farewell *f, int fd, int64_t now_ns)
     f->sockets[at].until_ns = now_ns + 2 * NS_PER_S;
 }
 
-/* At most 4 MiB a look, so that one client cannot keep the thread. */
-static bool is_over(int fd)
+/* Of 16 KiB: at most 4 MiB of one client a look, and 16 MiB of all, so that they cannot
+ * keep the thread, and the lock under which it looks. */
+enum { MOST_READS = 1024, READS_EACH = 256 };
+
+static bool is_over(int fd, int *left)
 {
     char bytes[16 * 1024];
-    for (int i = 0; i < 256; i++) {
+    int most = *left < READS_EACH ? *left : READS_EACH;
+    for (int i = 0; i < most; i++) {
+        --*left;
         ssize_t n = recv(fd, bytes, sizeof bytes, MSG_DONTWAIT);
         if (n == 0)
             return true;
@@ -46,8 +51,9 @@ static bool is_over(int fd)
 
 void farewell_tick(struct farewell *f, int64_t now_ns)
 {
+    int left = MOST_READS;
     for (size_t i = f->count; i-- > 0;) {
-        if (now_ns < f->sockets[i].until_ns && !is_over(f->sockets[i].fd))
+        if (now_ns < f->sockets[i].until_ns && !is_over(f->sockets[i].fd, &left))
             continue;
         close(f->sockets[i].fd);
         f->sockets[i] = f->sockets[--f->count];

@@ -29,7 +29,8 @@ static bool too_slow(const struct sending *sending, const struct settings *s,
     int64_t spent_ns = now_ns - sending->began_ns;
     if (s->body_rate == 0 || spent_ns < (int64_t)s->write_timeout * NS_PER_MS)
         return false;
-    return ns_at_rate(sending->taken - sending->first, s->body_rate) < spent_ns;
+    double taken = (double)(sending->taken - sending->first);
+    return taken * (double)NS_PER_S < (double)s->body_rate * (double)spent_ns;
 }
 
 bool pace_sending(struct sending *sending, const struct settings *s, int64_t now_ns,

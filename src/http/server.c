@@ -195,8 +195,7 @@ static void keep_room(struct server *s, size_t open)
 
 static bool has_room(struct server *s, const struct door *door)
 {
-    /* Those that wait for a busy thread, too. */
-    size_t open = atomic_load(&s->site->connections) + atomic_load(&s->site->arriving);
+    size_t open = atomic_load(&s->site->connections);
     keep_room(s, open);
     bool callers = door == s->doors;
     return open < s->site->settings->connection_limit + (callers ? 0 : RESERVED);

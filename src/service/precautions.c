@@ -35,6 +35,14 @@ static void warn_if_writable(const char *path)
                   LOG_S("advice", "chmod o-w"));
 }
 
+static void warn_if_readable(const char *path)
+{
+    struct stat file;
+    if (path[0] && stat(path, &file) == 0 && (file.st_mode & S_IROTH))
+        log_write(LOG_WARN, "readable_by_all", LOG_S("file", path),
+                  LOG_S("advice", "chmod o-r"));
+}
+
 void precautions_warn(const struct settings *s, uid_t user)
 {
     const char *metrics_bind;
@@ -45,4 +53,7 @@ void precautions_warn(const struct settings *s, uid_t user)
                   LOG_S("advice", "run it as a user of its own: it needs no rights"));
 
     warn_if_writable(s->config_path);
+    warn_if_writable(s->tls_certificate);
+    warn_if_writable(s->tls_key);
+    warn_if_readable(s->tls_key);
 }

@@ -77,6 +77,15 @@ START_TEST(a_file_that_anybody_may_write_is_told_of)
     const char *text = warnings(&s, 1);
     ck_assert_ptr_nonnull(strstr(text, "level=warn event=writable_by_all file="));
     ck_assert_ptr_nonnull(strstr(text, path));
+    ck_assert_ptr_null(strstr(text, "readable_by_all"));
+
+    snprintf(s.tls_key, sizeof s.tls_key, "%s", path);
+    s.config_path[0] = '\0';
+    text = warnings(&s, 1);
+    ck_assert_ptr_nonnull(strstr(text, "level=warn event=writable_by_all file="));
+    ck_assert_ptr_nonnull(strstr(text, "level=warn event=readable_by_all file="));
+    ck_assert_int_eq(fchmod(fd, 0640), 0);
+    ck_assert_str_eq(warnings(&s, 1), "");
     close(fd);
     unlink(path);
     ck_assert_str_eq(warnings(&s, 1), "");
