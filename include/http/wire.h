@@ -50,7 +50,7 @@ void wire_cut(struct wire *w, struct buffer *words);
 
 /* Says `text`, an interim answer or a last one, to a client that waits. False: not now,
  * as the client has not yet taken what came before. The connection is suspended, and
- * stays so meanwhile. */
+ * stays so meanwhile, or it is its HTTP thread that asks. */
 MUST_USE bool wire_say(struct wire *w, const char *text, size_t length);
 
 #endif

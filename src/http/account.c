@@ -38,6 +38,13 @@ static void count_stage(struct metrics *m, enum metrics_stage stage, double ms)
         metrics_stage(m, stage, ms / 1000);
 }
 
+/* The client left before it had all of its answer, or was cut: whatever the status has
+ * promised. */
+static bool fell_short(const struct request *r, enum MHD_RequestTerminationCode why)
+{
+    return r->answered_ns && why == MHD_REQUEST_TERMINATED_WITH_ERROR;
+}
+
 /* The pool counts its own stages, and the calls that were cancelled there. */
 static void count(const struct exchange *x, const struct request_record *record,
                   enum MHD_RequestTerminationCode why)
@@ -58,7 +65,7 @@ static void count(const struct exchange *x, const struct request_record *record,
     } else if (r->error) {
         metrics_rejected(m, r->error);
     }
-    if (r->answered_ns && why == MHD_REQUEST_TERMINATED_WITH_ERROR)
+    if (fell_short(r, why))
         metrics_cancelled(m, STAGE_SEND);
 }
 
@@ -79,15 +86,18 @@ static void write_line(const struct request_record *record, const char *key)
     log_event(LOG_INFO, "request", pairs, sizeof pairs / sizeof *pairs);
 }
 
-static void fill(const struct exchange *x, int64_t now, struct request_record *record)
+static void fill(const struct exchange *x, int64_t now,
+                 enum MHD_RequestTerminationCode why, struct request_record *record)
 {
     const struct request *r = &x->request;
+    enum error_code error =
+        !r->error && fell_short(r, why) ? ERROR_CANCELLED : r->error;
     const struct attention_call *call = &r->call;
     *record = (struct request_record){
         .route = r->label < route_count ? routes[r->label].path : "other",
         .method = method_name(r->method),
         .status = r->status,
-        .error = r->error ? error_slug(r->error) : NULL,
+        .error = error ? error_slug(error) : NULL,
         .request_bytes = r->body_bytes,
         .response_bytes = r->answer_bytes,
         .batch = call->batch,
@@ -111,7 +121,7 @@ void account_for(struct exchange *x, int64_t now, enum MHD_RequestTerminationCod
 {
     settle_status(x);
     struct request_record record;
-    fill(x, now, &record);
+    fill(x, now, why, &record);
     count(x, &record, why);
     request_log_add(exchange_site(x)->request_log, &record);
     write_line(&record, x->request.key.name);

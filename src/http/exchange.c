@@ -268,6 +268,14 @@ static bool grow(struct request *r, size_t wanted)
     return true;
 }
 
+static bool refuse_length(struct exchange *x)
+{
+    return error_set(&x->request.refusal, ERROR_TOO_LARGE, "",
+                     "the body has more than the %" PRIu64
+                     " bytes allowed (body_limit)",
+                     exchange_site(x)->settings->body_limit);
+}
+
 static bool keep_body(struct exchange *x, const char *data, size_t length)
 {
     struct request *r = &x->request;
@@ -275,13 +283,29 @@ static bool keep_body(struct exchange *x, const char *data, size_t length)
     size_t sum = r->body_bytes + length;
     r->must_close = sum > limit;
     if (r->must_close)
-        return error_set(
-            &r->refusal, ERROR_TOO_LARGE, "",
-            "the body has more than the %" PRIu64 " bytes allowed (body_limit)", limit);
+        return refuse_length(x);
     if (sum > r->body_room && !grow(r, sum))
         return false;
     memcpy(r->body + r->body_bytes, data, length);
     return true;
+}
+
+/* The library answers only when it has read a body to its end: where there may be none,
+ * the refusal is said past it. */
+static enum MHD_Result give_up_body(struct exchange *x)
+{
+    struct request *r = &x->request;
+    struct buffer answer;
+    if (!r->refusal.code)
+        (void)refuse_length(x);
+    r->error = r->refusal.code;
+    r->status = reply_status(r->error);
+    reply_last(&r->refusal, 1, &answer);
+    bool said = !answer.failed && wire_say(&x->wire, answer.data, answer.length);
+    (void)said; /* it is closed in any case */
+    buffer_free(&answer);
+    x->linger = true;
+    return MHD_NO;
 }
 
 /* What is refused on its way, or what nobody asked for, is read on and counted, so
@@ -292,7 +316,7 @@ static enum MHD_Result take_body(struct exchange *x, const char *data, size_t *s
     size_t length = *size;
     *size = 0;
     if (r->body_bytes + length > 2 * exchange_site(x)->settings->body_limit)
-        return MHD_NO;
+        return give_up_body(x);
 
     if (r->body && !r->refusal.code && !keep_body(x, data, length))
         r->body = NULL;

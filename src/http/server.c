@@ -243,8 +243,8 @@ bool server_accept(struct server *s, int wake_fd, int timeout_ms)
         timeout_ms = (int)(pause_ns / NS_PER_MS) + 1;
 
     if (poll(fds, 1 + s->door_count, timeout_ms) < 1) {
-        keep_room(s, atomic_load(
-                         &s->site->connections)); /* those that came may rest by now */
+        size_t open = atomic_load(&s->site->connections);
+        keep_room(s, open); /* those that came may rest by now */
         return false;
     }
     for (size_t i = 0; i < s->door_count; i++)

@@ -268,6 +268,13 @@ static void send_chunks(int fd, int count)
     client_send(fd, "0\r\nContent-Length: 3\r\n\r\n");
 }
 
+static void client_send_zeros(int fd)
+{
+    char chunk[80100];
+    snprintf(chunk, sizeof chunk, "13880\r\n%080000d\r\n", 0);
+    client_send(fd, chunk);
+}
+
 /* threat 21 */
 START_TEST(a_chunked_body_may_be_as_long_as_any)
 {
@@ -280,6 +287,7 @@ START_TEST(a_chunked_body_may_be_as_long_as_any)
         {1, "HTTP/1.1 200 ", "{\"bytes\": 1000}"},
         {100, "HTTP/1.1 200 ", "{\"bytes\": 100000}"},
         {101, "HTTP/1.1 413 ", "too-large"},
+        {201, "HTTP/1.1 413 ", "too-large"}, /* before its end */
     };
     fixture_start(&f, flags);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -291,8 +299,12 @@ START_TEST(a_chunked_body_may_be_as_long_as_any)
         close(fd);
     }
     int fd = client_open(&f);
-    send_chunks(fd, 201);
-    ck_assert_str_eq(client_hear(fd), ""); /* cut */
+    client_send(fd,
+                "GET /livez HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+    for (int i = 0; i < 3; i++) /* which nobody asked for */
+        client_send_zeros(fd);
+    ASSERT_STARTS(client_hear(fd), "HTTP/1.1 413 ");
+    ck_assert(client_is_closed(fd));
     close(fd);
     fixture_end(&f, false);
 }
