@@ -262,7 +262,7 @@ describe('too much', () => {
     assert.ok(by(503).length >= 10 && by(504).length >= 1, `${by(503).length} ${by(504).length}`);
     const ms = by(503).map((answer) => answer.ms);
     t.diagnostic(`30 at once, ${ms.length} refused, after ${Math.min(...ms).toFixed(1)} to ${Math.max(...ms).toFixed(1)} ms`);
-    assert.ok(Math.min(...ms) < 100 * slack);
+    assert.ok(Math.min(...ms) < 250 * slack);
     for (const { headers } of by(503)) assert.match(headers['retry-after'], /^([1-9]|[1-5]\d|60)$/);
     const { json } = await get(narrow, '/metrics/requests?limit=100');
     const refused = json.requests.filter((one) => one.status === 503);
