@@ -79,8 +79,9 @@ install: build/attentiond ## install into $(DESTDIR)$(PREFIX)
 	install -D -m 644 config/attentiond.conf $(DESTDIR)$(PREFIX)/share/attentiond/attentiond.conf
 	install -D -m 644 openapi/openapi.yaml $(DESTDIR)$(PREFIX)/share/attentiond/openapi.yaml
 
-unit: $(PROGRAMS) $(REPLAYS) ## run the unit tests of MODE, JOBS=1 at a time
-	@tests/support/run_units.sh $(PROGRAMS) $(REPLAYS)
+CHOSEN := $(if $(UNITS),$(foreach unit,$(UNITS),$(filter $(BUILD)/tests/$(unit)/%,$(PROGRAMS))),$(PROGRAMS) $(REPLAYS))
+unit: $(CHOSEN) ## run the unit tests of MODE, JOBS=1 at a time; UNITS='http service' chooses folders
+	@tests/support/run_units.sh $(CHOSEN)
 
 NODE_MODULES := tests/api/node_modules/.package-lock.json
 $(NODE_MODULES): tests/api/package-lock.json
