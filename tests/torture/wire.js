@@ -97,7 +97,7 @@ export class Answers {
 
 // Steps: bytes to send, or { wait: ms }, { answers: n } (wait until so many have come), 'end' (no
 // more is sent), 'reset', 'leave'. It is over when `wanted` answers have come, when the service
-// closes, or, as a hang, when nothing of this happens for `patience.ms`.
+// closes, or, as a hang, when nothing comes for `patience.ms`.
 // `anonymous`: without the service's key; `plain`: without TLS, though it speaks that.
 export function exchange(service, steps, { wanted = 1, heads = false, patience = { ms: 2000 }, pauseMs = 0, anonymous, plain } = {}) {
   return new Promise((resolve) => {
@@ -122,6 +122,7 @@ export function exchange(service, steps, { wanted = 1, heads = false, patience =
     };
     hurry();
     socket.on('data', (chunk) => {
+      hurry();
       answers.push(chunk);
       if (pauseMs) {
         socket.pause();
