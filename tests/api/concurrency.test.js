@@ -118,11 +118,12 @@ test('a full queue refuses at once and says when to come back', async (t) => {
 });
 
 test('clients that leave are noticed, and their work is dropped', async (t) => {
-  const service = await start(['--workers', '1', '--queue-wait', '1min']);
-  const body = heavyRequest(sanitized ? 1 / 20 : 1);
+  const service = await start(['--workers', '1', '--queue-wait', '60min']);
+  const body = heavyRequest(sanitized ? 1 / 50 : 1);
   const leave = Array.from({ length: 6 }, () => postAndLeave(service, body));
-  await until('they wait', async () =>
-    /^attentiond_queue_depth [1-9]/m.test((await get(service, '/metrics')).text),
+  // Begun or in the queue: the worker goes from one to the other.
+  await until('they are there', async () =>
+    /^attentiond_in_flight_requests [4-7]$/m.test((await get(service, '/metrics')).text),
   );
   leave.forEach((go) => go());
   let cancelled;
