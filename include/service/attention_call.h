@@ -21,12 +21,14 @@
 #include "service/answer_windows.h"
 #include "service/attention_cost.h"
 #include "service/attention_service.h"
+#include "service/body_costs.h"
 
 /* What all calls of a service share; outlives them. */
 struct call_context {
     int64_t timeout_ns;
     struct attention_limits limits;
     struct metrics *metrics; /* borrowed, or NULL */
+    struct body_costs costs;
     pthread_mutex_t failing; /* guards the error of a call whose tasks are running */
 };
 

@@ -272,7 +272,8 @@ bool attention_call_prepare(struct attention_call *call, struct call_context *co
                              .label = call_label,
                              .deadline_ns = call->complete_ns + context->timeout_ns,
                              .cancelled = &call->cancelled,
-                             .cost = attention_cost_of_body(call->body_length),
+                             .cost = body_costs_expected(&context->costs,
+                                                        call->body_length),
                              .error = &call->error};
     return true;
 }

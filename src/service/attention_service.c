@@ -79,7 +79,8 @@ bool attention_service_has_room(struct attention_service *s, size_t body_bytes,
                                 struct error *e)
 {
     return body_bytes <= SMALL_BODY ||
-           scheduler_has_room(s->scheduler, attention_cost_of_body(body_bytes), e);
+           scheduler_has_room(s->scheduler,
+                              body_costs_expected(&s->context.costs, body_bytes), e);
 }
 
 bool attention_service_submit(struct attention_service *s, struct attention_call *call,
