@@ -69,6 +69,7 @@ struct guard {
     bool http_1_0, in_trailers;
     bool element, blank; /* of a list of codings: what was there since its last comma */
     bool host_seen, length_seen, coding_seen;
+    bool ignores_body;           /* of this message */
     uint8_t waiting, waited;     /* of `rest`: its bytes, those that are out */
     char name[GUARD_NAME_BYTES]; /* in lower case, of this field, as far as it fits */
     char rest[2 * GUARD_MORE];   /* what there was no room for */
@@ -102,6 +103,13 @@ bool guard_has_seen(const struct guard *g, uint64_t n);
 
 /* Has a message begun whose end was not read yet? Any thread. */
 bool guard_is_within(const struct guard *g);
+
+/* Nobody will look at what is left of the body that is being read. */
+void guard_ignore_body(struct guard *g);
+
+/* How many of the next bytes are of such a body, as far as is known: what they are
+ * changes nothing. */
+size_t guard_ignored(const struct guard *g);
 
 /* For guarded_read(): what guard_is_within() says from now on. */
 void guard_tell(struct guard *g);

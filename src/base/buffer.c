@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { FIRST_CAPACITY = 512 }; /* the whole of a small document */
+
 void buffer_init(struct buffer *b, size_t limit)
 {
     *b = (struct buffer){.limit = limit};
@@ -29,7 +31,8 @@ static bool reserve(struct buffer *b, size_t more)
         return false;
 
     size_t wanted = b->length + more + 1;
-    size_t doubled = b->capacity < b->limit / 2 ? b->capacity * 2 : b->limit;
+    size_t half = b->capacity ? b->capacity : FIRST_CAPACITY / 2;
+    size_t doubled = half < b->limit / 2 ? half * 2 : b->limit;
     size_t capacity = wanted > doubled ? wanted : doubled;
     char *data = realloc(b->data, capacity);
     if (!data) {

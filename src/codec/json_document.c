@@ -10,7 +10,7 @@ enum { DIGITS = 15 };
 
 static const char replacement[] = "\xEF\xBF\xBD";
 
-json_t *json_document_text(const char *text)
+static json_t *repaired_text(const char *text)
 {
     size_t length = strlen(text);
     struct buffer repaired;
@@ -31,6 +31,12 @@ json_t *json_document_text(const char *text)
                          : json_stringn(length ? repaired.data : "", repaired.length);
     buffer_free(&repaired);
     return string;
+}
+
+json_t *json_document_text(const char *text)
+{
+    json_t *sound = json_string(text); /* NULL when it is not UTF-8 */
+    return sound ? sound : repaired_text(text);
 }
 
 json_t *json_document_ms(double milliseconds)

@@ -245,12 +245,14 @@ static enum MHD_Result take_head(struct exchange *x, const char *method,
      * and the refusal waits for the end of the request, which is now. When there is too
      * much to do, a body that is about to come anyhow is less of it than another
      * connection. */
-    enum { READ_ON = 256 * 1024 };
+    enum { READ_ON = 1024 * 1024 };
     bool body_follows = r->body_kind == BODY_CHUNKED || body_length > 0;
     bool passes_over = r->refusal.code == ERROR_OVERLOADED && body_length <= READ_ON &&
                        !r->head.expect;
-    if ((!body_follows || passes_over) && !r->must_close)
+    if ((!body_follows || passes_over) && !r->must_close) {
+        guard_ignore_body(&x->guard);
         return MHD_YES;
+    }
     r->must_close = true;
     x->linger = true;
     return refuse(x);
@@ -318,8 +320,10 @@ static enum MHD_Result take_body(struct exchange *x, const char *data, size_t *s
     if (r->body_bytes + length > 2 * exchange_site(x)->settings->body_limit)
         return give_up_body(x);
 
-    if (r->body && !r->refusal.code && !keep_body(x, data, length))
+    if (r->body && !r->refusal.code && !keep_body(x, data, length)) {
         r->body = NULL;
+        guard_ignore_body(&x->guard);
+    }
     r->body_bytes += length;
     pace_body(x);
     return MHD_YES;

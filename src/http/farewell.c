@@ -40,7 +40,7 @@ static bool is_over(int fd, int *left)
     int most = *left < READS_EACH ? *left : READS_EACH;
     for (int i = 0; i < most; i++) {
         --*left;
-        ssize_t n = recv(fd, bytes, sizeof bytes, MSG_DONTWAIT);
+        ssize_t n = recv(fd, bytes, sizeof bytes, MSG_DONTWAIT | MSG_TRUNC);
         if (n == 0)
             return true;
         if (n < 0)

@@ -8,8 +8,19 @@ void guard_message_end(struct guard *g)
     g->target_bytes = g->extension_bytes = 0;
     g->left = 0;
     g->http_1_0 = g->in_trailers = false;
-    g->host_seen = g->length_seen = g->coding_seen = false;
+    g->host_seen = g->length_seen = g->coding_seen = g->ignores_body = false;
     g->value_state = GUARD_START;
+}
+
+void guard_ignore_body(struct guard *g)
+{
+    g->ignores_body = g->state >= GUARD_BODY;
+}
+
+size_t guard_ignored(const struct guard *g)
+{
+    bool data = g->state == GUARD_BODY || g->state == GUARD_DATA;
+    return data && g->ignores_body && g->left < SIZE_MAX ? (size_t)g->left : 0;
 }
 
 static void chunk_begin(struct guard *g)

@@ -33,13 +33,16 @@ struct guard *guarded_read_guard(int fd)
     return atomic_load_explicit(&guards[fd], memory_order_acquire);
 }
 
-/* One read: what `read` said, and in `passed` how much of it came out. */
+/* One read: what `read` said, and in `passed` how much of it came out. What is to be
+ * ignored is read alone. */
 static ssize_t read_once(struct guard *g, guarded_reader *read, void *context,
                          char *buffer, size_t size, size_t *passed)
 {
     size_t held = guard_held(g);
     char one = 0, *in = held < size ? buffer + held : &one;
-    size_t wanted = held < size ? size - held : 1;
+    size_t wanted = held < size ? size - held : 1, ignored = guard_ignored(g);
+    if (ignored > 0 && ignored < wanted)
+        wanted = ignored;
     ssize_t n = read(context, in, wanted);
     *passed = n > 0 ? guard_filter(g, in, (size_t)n, buffer, size) : 0;
     return n == (ssize_t)wanted ? (ssize_t)size : n;
@@ -64,19 +67,26 @@ ssize_t guarded_read(struct guard *g, guarded_reader *read, void *context, void 
     return done > 0 ? (ssize_t)done : GUARDED_NOTHING;
 }
 
+struct socket_call {
+    int fd, flags;
+    const struct guard *guard; /* NULL: none */
+};
+
+/* What is to be ignored is not even copied: with MSG_TRUNC, TCP drops it (tcp(7)). */
 static ssize_t read_socket(void *context, void *buffer, size_t size)
 {
-    const int *call = context; /* the descriptor and the flags */
-    return recvfrom(call[0], buffer, size, call[1], NULL, NULL);
+    const struct socket_call *call = context;
+    int drops = call->guard && guard_ignored(call->guard) > 0 ? MSG_TRUNC : 0;
+    return recvfrom(call->fd, buffer, size, call->flags | drops, NULL, NULL);
 }
 
 ssize_t recv(int fd, void *buf, size_t n, int flags)
 {
-    int call[] = {fd, flags};
     struct guard *g = flags & MSG_PEEK ? NULL : guarded_read_guard(fd);
+    struct socket_call call = {fd, flags, g};
     if (!g)
-        return read_socket(call, buf, n);
-    ssize_t got = guarded_read(g, read_socket, call, buf, n);
+        return read_socket(&call, buf, n);
+    ssize_t got = guarded_read(g, read_socket, &call, buf, n);
     if (got != GUARDED_NOTHING)
         return got;
     errno = EAGAIN;

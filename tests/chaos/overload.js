@@ -12,7 +12,9 @@ import { body, matrix, packed } from '../bench/lib/bodies.js';
 import { sanitized, start } from '../api/support/service.js';
 
 const short = process.env.OVERLOAD === 'short' || sanitized;
-const seconds = Number(process.env.OVERLOAD_SECONDS ?? (short ? 2 : 10));
+const seconds = Number(process.env.OVERLOAD_SECONDS ?? (short ? 2 : 5));
+// A processor is not as fast in one second as in another: all loads in turn, and the median.
+const rounds = short ? 1 : 5;
 const goals = short
   ? { goodput: 0.7, refusalMs: 200, probeMs: 500 }
   : { goodput: 0.9, refusalMs: 20, probeMs: 50 };
@@ -57,6 +59,7 @@ const post = (size, rate) => `${size.name}:${rate}:POST:/v1/attention:${size.fil
 const rssMiB = (service, name = 'VmRSS') =>
   Number(new RegExp(`${name}:\\s+(\\d+)`).exec(readFileSync(`/proc/${service.pid}/status`, 'utf8'))[1]) / 1024;
 const sum = (list) => list.reduce((a, b) => a + b, 0);
+const median = (list) => list.toSorted((a, b) => a - b)[list.length >> 1];
 const worst = (list) => Math.max(0, ...list.filter((x) => x !== undefined));
 
 // What one of each size takes, and from it how many of the mix there can be a second.
@@ -99,11 +102,12 @@ pin(service.pid, 0);
 pin(process.pid, 1);
 const base = rssMiB(service);
 const most = await capacity(service);
-console.log(`${cpus()[0].model.trim()}: the service on one processor, the generator on another, ${seconds} s each`);
+console.log(`${cpus()[0].model.trim()}: the service on one processor, the generator on another, ${rounds} x ${seconds} s each`);
 console.log(`${sizes.map((s) => `${s.name} ${(1e3 * s.cost).toFixed(2)} ms`).join(', ')}: ${most.toFixed(0)} of the mix a second\n`);
 console.log('load  asked/s  200/s  goodput  p99 ms  refused/s  p99 ms  small  probes  metrics  lost  RSS MiB');
 const rows = [];
-for (const times of [0.5, 1, 2, 5]) {
+const loads = [0.5, 1, 2, 5];
+for (const times of Array(rounds).fill(loads).flat()) {
   const row = { times, ...(await load(service, times * most)) };
   rows.push(row);
   const cells = [
@@ -116,17 +120,19 @@ for (const times of [0.5, 1, 2, 5]) {
 const highest = rssMiB(service, 'VmHWM');
 await service.stop();
 
-const peak = Math.max(...rows.map((row) => row.goodput));
-const last = rows.at(-1);
+const at = (times) => rows.filter((row) => row.times === times);
+const goodputs = loads.map((times) => median(at(times).map((row) => row.goodput)));
+const peak = Math.max(...goodputs);
 const held = [
-  [`goodput at 5x is ${((100 * last.goodput) / peak).toFixed(0)} % of the peak`, last.goodput >= goals.goodput * peak],
+  [`goodput ${goodputs.map((g, i) => `${g.toFixed(3)} at ${loads[i]}x`).join(', ')}: at the end ${((100 * goodputs.at(-1)) / peak).toFixed(0)} % of the peak`,
+    goodputs.at(-1) >= goals.goodput * peak],
   [`refusals: p99 ${worst(rows.map((r) => r.refusalMs)).toFixed(1)} ms`, worst(rows.map((r) => r.refusalMs)) < goals.refusalMs],
   [`probes and metrics: p99 ${worst(rows.flatMap((r) => [r.probeMs, r.metricsMs])).toFixed(1)} ms`,
     worst(rows.flatMap((r) => [r.probeMs, r.metricsMs])) < goals.probeMs],
   // What requests may have, and as much of freed memory that is kept for the next ones.
   [`RSS at most ${highest.toFixed(0)} MiB, ${base.toFixed(0)} idle and twice ${memoryLimitMiB} (memory_limit) allowed`, sanitized || highest < base + 2 * memoryLimitMiB],
   [`lost: ${sum(rows.map((r) => r.lost))}`, sum(rows.map((r) => r.lost)) === 0],
-  [`something was refused at 5x, and no probe`, last.refused > 0 && sum(rows.map((r) => r.probesRefused)) === 0],
+  [`something was refused at 5x, and no probe`, at(5).every((r) => r.refused > 0) && sum(rows.map((r) => r.probesRefused)) === 0],
 ];
 console.log('');
 for (const [text, holds] of held) console.log(`${holds ? 'holds ' : 'MISSED'}  ${text}`);
