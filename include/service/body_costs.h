@@ -9,7 +9,8 @@
  *     cost above                   it rises by an eighth of the difference
  *
  * which keeps to the lower end of what comes: few that are costly do not make others
- * of their size wait, or be refused, in their stead.
+ * of their size wait, or be refused, in their stead. What was refused for its cost
+ * tells nothing.
  *
  * Any thread; of two who learn at once, one may be forgotten. */
 #ifndef SERVICE_BODY_COSTS_H

@@ -137,7 +137,11 @@ static bool advance(struct attention_call *call)
         enter(call, CALL_PARSING);
         attention_call_parse(call);
         return true;
-    case CALL_PARSING: enter(call, CALL_COMPUTING); return advance(call);
+    case CALL_PARSING: /* and was let in for what it costs */
+        body_costs_learn(&call->state->context->costs, call->body_length,
+                         call->job.cost);
+        enter(call, CALL_COMPUTING);
+        return advance(call);
     case CALL_COMPUTING:
         if (attention_call_compute(call))
             return true;
@@ -267,14 +271,14 @@ bool attention_call_prepare(struct attention_call *call, struct call_context *co
                                        .limit_name = "timeout"};
     memcpy(call->state->first_id, call->id, sizeof call->id);
     call->queue_ms = call->parse_ms = call->compute_ms = call->serialize_ms = -1;
-    call->job = (struct job){.next = call_next,
-                             .finished = call_finished,
-                             .label = call_label,
-                             .deadline_ns = call->complete_ns + context->timeout_ns,
-                             .cancelled = &call->cancelled,
-                             .cost = body_costs_expected(&context->costs,
-                                                        call->body_length),
-                             .error = &call->error};
+    call->job =
+        (struct job){.next = call_next,
+                     .finished = call_finished,
+                     .label = call_label,
+                     .deadline_ns = call->complete_ns + context->timeout_ns,
+                     .cancelled = &call->cancelled,
+                     .cost = body_costs_expected(&context->costs, call->body_length),
+                     .error = &call->error};
     return true;
 }
 

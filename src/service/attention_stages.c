@@ -99,7 +99,6 @@ static void predict_cost(struct attention_call *call, double operations)
     bytes.nested += call->body_length - base64;
     bytes.base64 += base64;
     call->job.cost = attention_cost(bytes, operations);
-    body_costs_learn(&call->state->context->costs, call->body_length, call->job.cost);
 }
 
 static bool parse(struct attention_call *call, struct error *e)

@@ -22,7 +22,7 @@ void body_costs_learn(struct body_costs *c, size_t body_bytes, uint64_t cost)
 uint64_t body_costs_expected(const struct body_costs *c, size_t body_bytes)
 {
     uint64_t least = attention_cost_of_body(body_bytes);
-    uint64_t expected = atomic_load_explicit(&c->expected[size_of(body_bytes)],
-                                             memory_order_relaxed);
+    uint64_t expected =
+        atomic_load_explicit(&c->expected[size_of(body_bytes)], memory_order_relaxed);
     return expected > least ? expected : least;
 }

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { attention, compute, connections, crowd, fetchAnswer, get } from './support/client.js';
+import { attention, compute, connections, crowd, fetchAnswer, get, pipeline, postAndLeave } from './support/client.js';
 import { generator, heavyRequest, toBase64 } from './support/numbers.js';
 import { sanitized, start, until } from './support/service.js';
 
@@ -14,10 +14,10 @@ const queueWork = async (service) =>
   Number(/^attentiond_queue_work_flops (\S+)$/m.exec((await get(service, '/metrics')).text)[1]);
 const bounded = (limit) => start(['--workers', '1', '--queue-work', `${limit}`]);
 
-// What the service predicts for the heavy body once it is read: a refusal says it.
-async function predictedWork() {
+// What the service predicts for a heavy body once it is read: a refusal says it.
+async function predictedWork(body = heavy) {
   const service = await bounded(300000000);
-  const { status, json } = await attention(service, heavy);
+  const { status, json } = await attention(service, body);
   assert.equal(status, 413, json.detail);
   await service.stop();
   return Number(/^the predicted work is (\d+) /.exec(json.detail)[1]);
@@ -72,6 +72,27 @@ test('work that fits alone, but not beside another, is overloaded', async (t) =>
   }
   agent.destroy();
   assert.equal(await queueWork(service), 0);
+  await service.stop();
+});
+
+test('a body that is refused for want of room is read on, and the connection stays', async () => {
+  const long = heavyRequest(sanitized ? 1 / 20 : 1);
+  const work = await predictedWork(long);
+  const service = await bounded(work + 200000);
+  const leave = postAndLeave(service, long);
+  await until('it is read', async () => (await queueWork(service)) === work);
+  const post = (bytes) => ['POST', '/v1/attention', JSON.stringify({ id: 'x'.repeat(bytes), sequences: [[1]] })];
+  const asked = [post(9000), post(600000), ['GET', '/livez'], post(9000), ['GET', '/livez']];
+  const answers = await pipeline(service, asked);
+  assert.deepEqual(
+    answers.map((a) => a.status),
+    [503, 503, 200, 503, 200],
+  );
+  for (const { status, headers, json } of answers) {
+    assert.equal(headers.connection, undefined);
+    if (status === 503) assert.match(json.detail, /\(queue_(work|wait)\)$/);
+  }
+  leave();
   await service.stop();
 });
 

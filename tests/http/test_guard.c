@@ -1,3 +1,4 @@
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -453,6 +454,74 @@ START_TEST(what_is_received_goes_through_the_guard)
 }
 END_TEST
 
+/* Both ends of a TCP connection: only there are bytes dropped unread. */
+static void connect_pair(int ends[2])
+{
+    struct sockaddr_in at = {.sin_family = AF_INET,
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t length = sizeof at;
+    int listener = socket(AF_INET, SOCK_STREAM, 0);
+    ck_assert_int_eq(bind(listener, (struct sockaddr *)&at, sizeof at), 0);
+    ck_assert_int_eq(listen(listener, 1), 0);
+    ck_assert_int_eq(getsockname(listener, (struct sockaddr *)&at, &length), 0);
+    ends[1] = socket(AF_INET, SOCK_STREAM, 0);
+    ck_assert_int_eq(connect(ends[1], (struct sockaddr *)&at, length), 0);
+    ends[0] = accept(listener, NULL, NULL);
+    ck_assert_int_ge(ends[0], 0);
+    close(listener);
+}
+
+/* Sends `message` and NEXT, of which the head is read first, and says that the rest of
+ * the message is ignored; what came then is compared with `expected`, in which dots are
+ * bytes that were not even copied. */
+static void check_ignored(const char *message, size_t head, const char *expected)
+{
+    int pair[2];
+    connect_pair(pair);
+    struct guard g;
+    guard_init(&g, LIMIT);
+    ck_assert(guarded_read_begin(pair[0], &g));
+    char seen[256];
+    ck_assert_int_eq(send(pair[1], message, strlen(message), 0), strlen(message));
+    ck_assert_int_eq(send(pair[1], NEXT, sizeof NEXT - 1, 0), sizeof NEXT - 1);
+    ck_assert_int_eq(recv(pair[0], seen, head, MSG_WAITALL), head);
+
+    ck_assert_uint_eq(guard_ignored(&g), 0);
+    guard_ignore_body(&g);
+    ck_assert_uint_gt(guard_ignored(&g), 0);
+    memset(seen, '.', sizeof seen);
+    ck_assert_int_eq(recv(pair[0], seen, sizeof seen, MSG_DONTWAIT), strlen(expected));
+    ck_assert_mem_eq(seen, expected, strlen(expected));
+    ck_assert_uint_eq(guard_ignored(&g), 0);
+    ck_assert(guard_has_seen(&g, 1));
+
+    guarded_read_end(pair[0]);
+    close(pair[0]);
+    close(pair[1]);
+}
+
+START_TEST(a_body_that_is_ignored_is_not_copied_and_what_follows_is_read)
+{
+#define OF_LENGTH POST "Content-Length: 9\r\n\r\n"
+#define OF_CHUNKS CHUNK "5\r\n"
+    check_ignored(OF_LENGTH "unwelcome", sizeof OF_LENGTH - 1, "........." NEXT);
+    check_ignored(OF_CHUNKS "unwel\r\n004;x\r\ncome\r\n0\r\n\r\n", sizeof OF_CHUNKS - 1,
+                  ".....\r\n4\r\ncome\r\n0\r\n\r\n" NEXT);
+}
+END_TEST
+
+START_TEST(only_a_body_can_be_ignored)
+{
+    struct guard g;
+    guard_init(&g, LIMIT);
+    guard_ignore_body(&g);
+    struct guard_source s = {CHUNK, sizeof CHUNK - 1, 0, 1, 0};
+    char out[256];
+    guard_drink(&g, &s, sizeof out, out);
+    ck_assert_uint_eq(guard_ignored(&g), 0);
+}
+END_TEST
+
 /* Like what is sent, with something changed. */
 static size_t mutate(struct test_random *r, char *text, size_t length)
 {
@@ -503,4 +572,6 @@ TEST_PROGRAM("guard", what_is_sound_passes_wherever_it_is_cut,
              a_thousand_messages_are_counted, a_refusal_is_of_one_message_and_says_why,
              nothing_is_read_behind_a_refusal, a_descriptor_has_a_guard_or_none,
              what_is_received_goes_through_the_guard,
+             a_body_that_is_ignored_is_not_copied_and_what_follows_is_read,
+             only_a_body_can_be_ignored,
              what_is_changed_at_random_is_judged_as_the_reference_does)

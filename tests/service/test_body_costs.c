@@ -19,7 +19,7 @@ START_TEST(rises_slowly_and_falls_at_once)
     const uint64_t cost = 80000000;
     body_costs_learn(&costs, 1000, cost);
     ck_assert_uint_eq(body_costs_expected(&costs, 1000), cost / 8);
-    for (int i = 0; i < 100; i++)
+    for (int i = 0; i < 200; i++)
         body_costs_learn(&costs, 1000, cost);
     ck_assert_uint_gt(body_costs_expected(&costs, 1000), cost - 10);
     ck_assert_uint_le(body_costs_expected(&costs, 1000), cost);
