@@ -75,6 +75,26 @@ test('work that fits alone, but not beside another, is overloaded', async (t) =>
   await service.stop();
 });
 
+test('what bodies of a size have cost is expected of the next, which is refused unread', async () => {
+  const long = heavyRequest(sanitized ? 1 / 20 : 1);
+  const limit = (await predictedWork(long)) + Math.floor((await predictedWork()) / 2);
+  const parsed = async (service) =>
+    Number(/^attentiond_stage_duration_seconds_count\{stage="parse"\} (\d+)$/m.exec((await get(service, '/metrics')).text)[1]);
+  for (const before of [0, 16]) {
+    const service = await bounded(limit);
+    for (let i = 0; i < before; i++) assert.equal((await attention(service, heavy)).status, 200);
+    const leave = postAndLeave(service, long);
+    await until('it is read', async () => (await queueWork(service)) > limit / 2);
+    const { status, json } = await attention(service, heavy);
+    assert.equal(status, 503);
+    assert.match(json.detail, /\(queue_(work|wait)\)$/);
+    leave();
+    await until('both are over', async () => (await queueWork(service)) === 0);
+    assert.equal(await parsed(service), before ? before + 1 : 2);
+    await service.stop();
+  }
+});
+
 test('a body that is refused for want of room is read on, and the connection stays', async () => {
   const long = heavyRequest(sanitized ? 1 / 20 : 1);
   const work = await predictedWork(long);

@@ -494,6 +494,7 @@ static void check_ignored(const char *message, size_t head, const char *expected
     ck_assert_mem_eq(seen, expected, strlen(expected));
     ck_assert_uint_eq(guard_ignored(&g), 0);
     ck_assert(guard_has_seen(&g, 1));
+    ck_assert(!g.ignores_body);
 
     guarded_read_end(pair[0]);
     close(pair[0]);
