@@ -482,15 +482,17 @@ static void check_ignored(const char *message, size_t head, const char *expected
     guard_init(&g, LIMIT);
     ck_assert(guarded_read_begin(pair[0], &g));
     char seen[256];
-    ck_assert_int_eq(send(pair[1], message, strlen(message), 0), strlen(message));
+    ck_assert_int_eq(send(pair[1], message, strlen(message), 0),
+                     (ssize_t)strlen(message));
     ck_assert_int_eq(send(pair[1], NEXT, sizeof NEXT - 1, 0), sizeof NEXT - 1);
-    ck_assert_int_eq(recv(pair[0], seen, head, MSG_WAITALL), head);
+    ck_assert_int_eq(recv(pair[0], seen, head, MSG_WAITALL), (ssize_t)head);
 
     ck_assert_uint_eq(guard_ignored(&g), 0);
     guard_ignore_body(&g);
     ck_assert_uint_gt(guard_ignored(&g), 0);
     memset(seen, '.', sizeof seen);
-    ck_assert_int_eq(recv(pair[0], seen, sizeof seen, MSG_DONTWAIT), strlen(expected));
+    ck_assert_int_eq(recv(pair[0], seen, sizeof seen, MSG_DONTWAIT),
+                     (ssize_t)strlen(expected));
     ck_assert_mem_eq(seen, expected, strlen(expected));
     ck_assert_uint_eq(guard_ignored(&g), 0);
     ck_assert(guard_has_seen(&g, 1));
