@@ -57,7 +57,9 @@ enum {
 struct request {
     char path[EXCHANGE_TEXT], query[EXCHANGE_TEXT];
     size_t path_length;
-    bool query_cut; /* the query was longer */
+    bool query_cut;                        /* the query was longer */
+    size_t authority_at, authority_length; /* in the target; 0: it has none */
+    bool secure;                           /* it says so */
 
     enum http_method method;
     bool http_1_0, head_read;

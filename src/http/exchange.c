@@ -47,8 +47,11 @@ static void *context_of(struct MHD_Connection *connection)
 }
 
 /* Copies what can be one of our paths or queries; what is longer is none of them. */
-static void keep_target(struct request *r, const struct target *target)
+static void keep_target(struct request *r, const char *raw, const struct target *target)
 {
+    r->authority_length = target->authority_length;
+    r->authority_at = target->authority ? (size_t)(target->authority - raw) : 0;
+    r->secure = target->secure;
     r->path_length = target->path_length < EXCHANGE_TEXT ? target->path_length : 0;
     memcpy(r->path, target->path, r->path_length);
     size_t query_length = strnlen(target->query, EXCHANGE_TEXT);
@@ -75,7 +78,7 @@ void *exchange_begin(void *front, const char *target, struct MHD_Connection *con
 
     struct target parts;
     if (target_parse(target, &parts, &r->refusal))
-        keep_target(r, &parts);
+        keep_target(r, target, &parts);
     else
         r->must_close = r->refusal.code == ERROR_BAD_REQUEST;
 
@@ -132,8 +135,19 @@ static enum MHD_Result refuse(struct exchange *x)
     return answered(x);
 }
 
-static enum MHD_Result take_head(struct exchange *x, const char *method,
-                                 const char *version)
+/* An absolute target is for us when its host is that of the Host field, and its scheme
+ * what is spoken here. `url` has what is encoded decoded; before the path nothing is.
+ */
+static bool is_for_us(const struct exchange *x, const char *url)
+{
+    const struct request *r = &x->request;
+    return r->authority_length == 0 ||
+           (r->secure == (exchange_site(x)->tls != NULL) &&
+            target_is_for(url + r->authority_at, r->authority_length, r->head.host));
+}
+
+static enum MHD_Result take_head(struct exchange *x, const char *url,
+                                 const char *method, const char *version)
 {
     struct request *r = &x->request;
     r->head_read = true;
@@ -141,6 +155,10 @@ static enum MHD_Result take_head(struct exchange *x, const char *method,
     r->http_1_0 = strcmp(version, MHD_HTTP_VERSION_1_0) == 0;
     MHD_get_connection_values_n(x->connection, MHD_HEADER_KIND, add_field, &r->head);
     identify(r);
+    if (!is_for_us(x, url))
+        error_set(&r->refusal, ERROR_NOT_FOUND, "",
+                  "this is not a proxy: the target's scheme and host must be those of "
+                  "this connection and of its Host field");
 
     r->head_ns = clock_now_ns();
     request_body_pace(x);
@@ -189,14 +207,14 @@ enum MHD_Result exchange_step(void *front, struct MHD_Connection *connection,
                               const char *url, const char *method, const char *version,
                               const char *data, size_t *size, void **context)
 {
-    (void)front, (void)connection, (void)url;
+    (void)front, (void)connection;
     struct exchange *x = *context;
     if (!x)
         return MHD_NO; /* GCOVR_EXCL_LINE: read before it was forsaken */
     if (exchange_was_cut(x))
         return give_up(x);
     if (!x->request.head_read)
-        return take_head(x, method, version);
+        return take_head(x, url, method, version);
     if (*size) {
         size_t length = *size;
         *size = 0;

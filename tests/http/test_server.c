@@ -80,8 +80,18 @@ START_TEST(a_refusal_says_why)
         {"GET /v1/models HTTP/1.1\r\nHost: a\r\n\r\n", "404", "not-found", "", false},
         {"GET //livez HTTP/1.1\r\nHost: a\r\n\r\n", "404", "not-found", "", false},
         {"GET /../livez HTTP/1.1\r\nHost: a\r\n\r\n", "404", "not-found", "", false},
-        {"GET http://b/livez HTTP/1.1\r\nHost: a\r\n\r\n", "404", "not-found", "",
+        {"GET http://b/livez HTTP/1.1\r\nHost: a\r\n\r\n", "404", "not-found",
+         "this is not a proxy", false},
+        {"GET http://b/livez HTTP/1.0\r\n\r\n", "404", "not-found",
+         "this is not a proxy", true},
+        {"GET https://a/livez HTTP/1.1\r\nHost: a\r\n\r\n", "404", "not-found",
+         "this is not a proxy", false},
+        {"GET http://a HTTP/1.1\r\nHost: a\r\n\r\n", "404", "not-found", "at this path",
          false},
+        {"GET http://a@b/livez HTTP/1.1\r\nHost: b\r\n\r\n", "400", "bad-request", "",
+         true},
+        {"CONNECT http://a/livez HTTP/1.1\r\nHost: a\r\n\r\n", "501", "not-implemented",
+         "", true},
         {"GET /livez%00 HTTP/1.1\r\nHost: a\r\n\r\n", "400", "bad-request", "", true},
         {"GET /%6civez HTTP/1.1\r\nHost: a\r\n\r\n", "400", "bad-request", "", true},
         {"GET /%2e%2e%2flivez HTTP/1.1\r\nHost: a\r\n\r\n", "400", "bad-request", "",
@@ -170,6 +180,24 @@ START_TEST(a_refusal_says_why)
         close(fd);
     }
     ck_assert_uint_eq(atomic_load(&f.site.service->taken), 0);
+    fixture_end(&f, false);
+}
+END_TEST
+
+/* RFC 9112, 3.2.2 */
+START_TEST(a_target_may_be_absolute)
+{
+    static const char *const requests[] = {
+        "GET http://a/livez HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET HTTP://A.b:8080/livez?c=%20d HTTP/1.1\r\nHost: a.B:8080\r\n\r\n",
+        "GET http://[::1]/livez HTTP/1.0\r\nHost: [::1]\r\n\r\n",
+        "POST http://a/v1/attention HTTP/1.1\r\nHost: a\r\nContent-Length: 7\r\n"
+        "Content-Type: application/json\r\n\r\n{\"a\":1}",
+        "GET http://a/metrics/requests?limit=1 HTTP/1.1\r\nHost: a\r\n\r\n",
+    };
+    fixture_start(&f, no_flags);
+    for (size_t i = 0; i < sizeof requests / sizeof *requests; i++)
+        ASSERT_STARTS(ask(&f, requests[i]), "HTTP/1.1 200 ");
     fixture_end(&f, false);
 }
 END_TEST
@@ -1143,7 +1171,8 @@ START_TEST(who_has_no_worker_left_is_not_ready)
 END_TEST
 
 TEST_PROGRAM(
-    "server", a_request_is_answered_by_the_pool, a_refusal_says_why, a_head_has_a_limit,
+    "server", a_request_is_answered_by_the_pool, a_refusal_says_why,
+    a_target_may_be_absolute, a_head_has_a_limit,
     requests_on_one_connection_are_answered_in_order, a_request_may_come_byte_by_byte,
     head_is_get_without_the_body, options_tells_what_is_allowed,
     a_refusal_is_sent_instead_of_100_continue, a_chunked_body_may_be_as_long_as_any,
