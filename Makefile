@@ -299,7 +299,8 @@ $(BUILD)/tests/fuzz/replay_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/r
 # Whose calls can be made to fail, see tests/faults/failing.h.
 FAILING := malloc calloc realloc aligned_alloc pthread_create socket accept4 getrandom fopen \
            MHD_create_response_from_buffer MHD_create_response_from_iovec \
-           MHD_create_response_from_callback MHD_add_response_header MHD_queue_response
+           MHD_create_response_from_callback MHD_add_response_header MHD_queue_response \
+           MHD_add_connection
 $(BUILD)/tests/faults/test_%: LDFLAGS += $(FAILING:%=-Wl,--wrap=%)
 $(filter $(BUILD)/tests/faults/%,$(PROGRAMS)): $(BUILD)/tests/faults/failing.o
 

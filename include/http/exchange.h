@@ -30,7 +30,8 @@ enum exchange_phase {
     PHASE_WORKING,   /* suspended; the pool has the call */
     PHASE_WATCHED,   /* as before, and just now the watch looks at its socket */
     PHASE_ANSWERING, /* an answer was queued, or will be in this callback */
-    PHASE_CUT, /* a deadline passed, or the client left: the watch shut the socket */
+    PHASE_CUT, /* a deadline passed, or the client left: the watch ended it, see cut.h
+                */
 };
 
 /* The answer that is made before it is needed; see reply.h. */
@@ -56,7 +57,9 @@ enum {
 struct request {
     char path[EXCHANGE_TEXT], query[EXCHANGE_TEXT];
     size_t path_length;
-    bool query_cut; /* the query was longer */
+    bool query_cut;                        /* the query was longer */
+    size_t authority_at, authority_length; /* in the target; 0: it has none */
+    bool secure;                           /* it says so */
 
     enum http_method method;
     bool http_1_0, head_read;
@@ -74,6 +77,7 @@ struct request {
     size_t body_room, body_bytes;
     char *body; /* in the call's arena; NULL: what comes is discarded */
 
+    bool accounted;  /* already */
     bool called;     /* the service has, or had, the call */
     bool submitted;  /* through the pool: the connection is suspended meanwhile */
     unsigned status; /* 0: not answered */
@@ -84,6 +88,14 @@ struct request {
     struct stream stream; /* of an answer that is sent while it is written */
 
     struct attention_call call; /* its id is the request's id on every route */
+};
+
+/* An answer that was said past the library. */
+struct said {
+    char id[REQUEST_ID_BYTES]; /* that it carries; "": that of its request, if any */
+    enum error_code error;
+    size_t bytes; /* of its document; 0: nothing was said */
+    int64_t began_ns, at_ns;
 };
 
 struct exchange {
@@ -100,6 +112,8 @@ struct exchange {
     size_t requests;    /* that have ended on this connection */
     bool begun;         /* one that has not ended */
     bool linger;        /* bytes may still come that nobody will read */
+    struct said cut;    /* the watch's until PHASE_CUT: why, and what was said */
+    int64_t gone_ns;    /* the watch's: when a socket that was cut is shut at last */
     struct guard guard; /* what is read goes through it first */
 
     /* The connection, and the pool while it writes on for an answer that is being sent:
@@ -116,9 +130,7 @@ struct exchange {
     struct request request;
 };
 
-/* The callbacks of libmicrohttpd; `front` is a struct front. */
-void exchange_connection(void *front, struct MHD_Connection *connection,
-                         void **exchange, enum MHD_ConnectionNotificationCode what);
+/* The callbacks of libmicrohttpd; `front` is a struct front. See connection.h, too. */
 void *exchange_begin(void *front, const char *target,
                      struct MHD_Connection *connection);
 enum MHD_Result exchange_step(void *front, struct MHD_Connection *connection,
@@ -131,6 +143,11 @@ void exchange_end(void *front, struct MHD_Connection *connection, void **context
  * its socket is shut, nothing can be answered. */
 MUST_USE bool exchange_enter(struct exchange *x, enum exchange_phase from,
                              enum exchange_phase to);
+
+static inline bool exchange_was_cut(const struct exchange *x)
+{
+    return atomic_load(&x->phase) == PHASE_CUT;
+}
 
 void exchange_hold(struct exchange *x);
 void exchange_release(struct exchange *x);

@@ -7,6 +7,7 @@
 #ifndef HTTP_FAREWELL_H
 #define HTTP_FAREWELL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,6 +27,9 @@ void farewell_add(struct farewell *f, int fd, int64_t now_ns);
 
 /* Reads what came, and closes what is over. */
 void farewell_tick(struct farewell *f, int64_t now_ns);
+
+/* Closes the oldest, as its descriptor is needed. False: there is none. */
+bool farewell_give_way(struct farewell *f);
 
 void farewell_close(struct farewell *f);
 

@@ -35,15 +35,4 @@ void reply_call(struct exchange *x);
 MUST_USE bool no_memory_init(struct no_memory *n, struct error *e);
 void no_memory_free(struct no_memory *n);
 
-/* The problem document of `error`, as the last answer on a connection, head and all, to
- * be said past the library, which cannot answer a request that is not complete or a
- * connection it was not given; with a Retry-After of so many seconds where there is one
- * at all. `answer` is initialised here. Any thread. */
-void reply_last(const struct error *error, unsigned retry_after_s,
-                struct buffer *answer);
-
-/* Writes it to a plain socket. Does not wait: a socket that takes nothing belongs to a
- * client that does not read, either. Any thread. */
-void reply_raw(int fd, const struct error *error, unsigned retry_after_s);
-
 #endif

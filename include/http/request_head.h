@@ -13,7 +13,7 @@ enum { HEAD_ACCEPTS = 4 };
 /* Values are borrowed and NULL when the field is missing. Zero-initialise. */
 struct request_head {
     size_t authorizations, origins; /* how often these fields are there */
-    const char *authorization, *origin;
+    const char *host, *authorization, *origin;
     const char *content_length, *transfer_encoding;
     const char *content_type, *content_encoding, *expect, *request_id, *traceparent;
     const char *accepts[HEAD_ACCEPTS]; /* further ones are not looked at */

@@ -33,8 +33,13 @@ void server_refuse(struct server *s);
 void server_stop_accepting(struct server *s);
 
 /* A connection was accepted that no thread has begun with, or a request has come of
- * which nothing was read yet, or a client still sends what was refused. */
+ * which nothing was read yet, or a client still sends what was refused. On the thread
+ * that calls server_accept(). */
 MUST_USE bool server_is_owed(struct server *s);
+
+/* 503 to every client whose request has come in part only; it has a moment to take it,
+ * see server_is_owed(). */
+void server_refuse_unfinished(struct server *s);
 
 /* Shuts all connections, answered or not. */
 void server_cut(struct server *s);

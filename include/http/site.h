@@ -38,8 +38,7 @@ struct site {
 
     /* Each request writes these: apart from what is only read. */
     alignas(64) struct memory_budget memory; /* of all requests together */
-    alignas(64) _Atomic size_t connections;  /* open */
-    _Atomic size_t arriving;                 /* accepted, and not yet among those */
+    alignas(64) _Atomic size_t connections;  /* open, from when they are accepted */
     _Atomic size_t in_flight;                /* requests begun and not yet answered */
     struct {
         alignas(64) struct arena_spare blocks; /* for the next request */

@@ -25,6 +25,10 @@ void watch_wait(struct watch *w);
 /* Takes a socket that was answered before all was read; see farewell.h. */
 void watch_farewell(struct watch *w, int fd);
 
+/* Closes the socket of these that was taken first, as its descriptor is needed. False:
+ * there is none. */
+bool watch_give_way(struct watch *w);
+
 /* Cuts up to `most` connections, 64 at most, which have been awaiting a request for
  * over a second, those first that have for longest. Returns how many it
  * found; one whose request comes at that moment is left alone. */
@@ -33,6 +37,10 @@ size_t watch_make_room(struct watch *w, size_t most);
 /* A request has come in part or whole of which nothing was read yet, or a client still
  * sends what was refused. */
 MUST_USE bool watch_sees_request(struct watch *w);
+
+/* 503 to all clients whose request has come in part only. They have a second to take
+ * it and leave; meanwhile watch_sees_request() is true. */
+void watch_cut_unfinished(struct watch *w);
 
 /* Shuts the sockets of all connections: what waits for a client ends. */
 void watch_cut_all(struct watch *w);

@@ -26,6 +26,9 @@ struct wire {
     struct buffer *_Atomic last_words;
 };
 
+/* The descriptor that the library has for it. */
+int wire_socket(struct MHD_Connection *connection);
+
 /* On the connection's HTTP thread, when it begins; `tls`: what its listener shows,
  * NULL: it is plain. What is read passes `guard`, which is borrowed. False: it cannot
  * be used. wire_close() in any case, when it is over. */
@@ -43,10 +46,20 @@ ssize_t wire_read(struct wire *w, void *data, size_t size);
 /* Whether the client has sent a byte of HTTP, as far as that is known. Any thread. */
 bool wire_has_heard(const struct wire *w);
 
-/* Ends the connection; the library finds it at its end, and closes it. `words` (NULL:
- * none; emptied) are said before, where that can be: a client that does not read is not
- * waited for, and a TLS session says them on its HTTP thread. Any thread, once. */
+/* Ends the connection. Without `words` (NULL) the library finds it at its end, and
+ * closes it. `words`, which are emptied, are said where that can be: a client that does
+ * not read is not waited for. Behind them only our side is shut, so that what the
+ * client still sends does not take them from it; a TLS session says them on its HTTP
+ * thread, with its next byte, or wire_end(). Any thread, once. */
 void wire_cut(struct wire *w, struct buffer *words);
+
+/* After wire_cut(): a client that has not sent the byte a session waits for is silent.
+ * Any thread. */
+void wire_wake(struct wire *w);
+
+/* After wire_cut(): says what was not said yet, as the connection is about to be
+ * closed. Only the HTTP thread. */
+void wire_end(struct wire *w);
 
 /* Says `text`, an interim answer or a last one, to a client that waits. False: not now,
  * as the client has not yet taken what came before. The connection is suspended, and

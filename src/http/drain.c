@@ -58,16 +58,17 @@ static bool wait_for_answers(struct server *s, struct site *site, int64_t until_
     }
 }
 
-/* Gives what is left its refusal, and lets it be sent. True: nothing hangs. */
+/* Gives what is left its refusal, and lets it be sent and read. True: nothing hangs. */
 static bool refuse_the_rest(struct server *s, struct site *site, bool hurry,
                             int interrupt_fd)
 {
-    enum { HURRY_MS = 100, SEND_MS = 2000, CUT_MS = 1000 };
+    enum { HURRY_MS = 100, SEND_MS = 2000, SETTLE_MS = 1, CUT_MS = 1000 };
     attention_service_close(site->service);
+    server_refuse_unfinished(s);
     attention_service_drain(site->service, clock_now_ns());
     bool idle = attention_service_idle(site->service);
     int send_ms = hurry || !idle ? HURRY_MS : SEND_MS;
-    wait_for_answers(s, site, clock_now_ns() + send_ms * NS_PER_MS, 0,
+    wait_for_answers(s, site, clock_now_ns() + send_ms * NS_PER_MS, SETTLE_MS,
                      hurry ? -1 : interrupt_fd);
     server_cut(s);
     int cut_ms = idle ? CUT_MS : HURRY_MS;

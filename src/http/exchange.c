@@ -1,14 +1,12 @@
 #include "http/exchange.h"
 
-#include <fcntl.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "http/account.h"
 #include "http/admission.h"
 #include "http/reply.h"
+#include "http/request_body.h"
 #include "http/target.h"
 #include "http/watch.h"
 #include "service/clock.h"
@@ -48,75 +46,12 @@ static void *context_of(struct MHD_Connection *connection)
     return info ? info->socket_context : NULL;
 }
 
-static struct exchange *open_exchange(const struct front *front,
-                                      struct MHD_Connection *connection)
-{
-    struct exchange *x = calloc(1, sizeof *x);
-    if (!x)
-        return NULL;
-    guard_init(&x->guard, front->site->settings->header_limit);
-    x->front = front;
-    x->connection = connection;
-    if (!wire_open(&x->wire, connection, exchange_site(x)->tls, &x->guard)) {
-        wire_close(&x->wire); /* GCOVR_EXCL_START a million files */
-        free(x);
-        return NULL;
-        /* GCOVR_EXCL_STOP */
-    }
-    x->fd = x->wire.fd;
-    int64_t now = clock_now_ns();
-    atomic_init(&x->rests_ns, now);
-    set_deadline(x, now, exchange_site(x)->settings->header_timeout);
-    atomic_init(&x->phase, PHASE_IDLE);
-    atomic_init(&x->holders, 1);
-    if (watch_add(front->watch, x))
-        return x;
-    wire_close(&x->wire);
-    free(x);
-    return NULL;
-}
-
-static void finish(struct exchange *x, enum MHD_RequestTerminationCode why);
-
-void exchange_connection(void *front, struct MHD_Connection *connection,
-                         void **exchange, enum MHD_ConnectionNotificationCode what)
-{
-    const struct front *at = front;
-    if (what == MHD_CONNECTION_NOTIFY_STARTED) {
-        atomic_fetch_add(&at->site->connections, 1);
-        atomic_fetch_sub(&at->site->arriving, 1);
-        *exchange = open_exchange(at, connection);
-        if (!*exchange) /* nobody would watch it */
-            wire_forsake(connection);
-        return;
-    }
-    atomic_fetch_sub(&at->site->connections, 1);
-    struct exchange *x = *exchange;
-    if (!x)
-        return;
-    if (x->begun) /* the library tells of no end when it had no memory for a refusal */
-        finish(x, MHD_REQUEST_TERMINATED_WITH_ERROR); /* GCOVR_EXCL_LINE: torture */
-    watch_remove(at->watch, x);
-    bool worn = x->requests >= at->site->settings->connection_requests;
-    int copy = x->linger || worn ? fcntl(x->fd, F_DUPFD_CLOEXEC, 0) : -1;
-    if (copy >= 0) {
-        shutdown(copy, SHUT_WR); /* with TLS the library has not */
-        watch_farewell(at->watch, copy);
-    }
-    wire_close(&x->wire);
-    exchange_release(x);
-}
-
-static int64_t wall_clock_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / NS_PER_MS;
-}
-
 /* Copies what can be one of our paths or queries; what is longer is none of them. */
-static void keep_target(struct request *r, const struct target *target)
+static void keep_target(struct request *r, const char *raw, const struct target *target)
 {
+    r->authority_length = target->authority_length;
+    r->authority_at = target->authority ? (size_t)(target->authority - raw) : 0;
+    r->secure = target->secure;
     r->path_length = target->path_length < EXCHANGE_TEXT ? target->path_length : 0;
     memcpy(r->path, target->path, r->path_length);
     size_t query_length = strnlen(target->query, EXCHANGE_TEXT);
@@ -136,22 +71,22 @@ void *exchange_begin(void *front, const char *target, struct MHD_Connection *con
     memset(r, 0, sizeof *r);
     x->begun = true;
     r->call.received_ns = clock_now_ns();
-    r->unix_ms = wall_clock_ms();
+    r->unix_ms = clock_wall_ms();
     r->label = route_count;
     r->serialize_ms = -1;
     atomic_fetch_add_explicit(&exchange_site(x)->in_flight, 1, memory_order_relaxed);
 
     struct target parts;
     if (target_parse(target, &parts, &r->refusal))
-        keep_target(r, &parts);
+        keep_target(r, target, &parts);
     else
         r->must_close = r->refusal.code == ERROR_BAD_REQUEST;
 
     atomic_store_explicit(&x->rests_ns, r->call.received_ns, memory_order_relaxed);
     atomic_store_explicit(&x->ends_seen, 0, memory_order_relaxed);
     set_deadline(x, r->call.received_ns, exchange_site(x)->settings->header_timeout);
-    if (!exchange_enter(x, PHASE_IDLE, PHASE_HEAD))
-        r->must_close = true; /* GCOVR_EXCL_LINE: cut at this very moment */
+    bool cut = !exchange_enter(x, PHASE_IDLE, PHASE_HEAD);
+    (void)cut; /* exchange_step() looks */
     return x;
 }
 
@@ -183,47 +118,36 @@ static enum MHD_Result answered(const struct exchange *x)
     return x->request.status ? MHD_YES : MHD_NO;
 }
 
+/* The watch may have it still, for microseconds. Then its words are there, and with
+ * TLS they are to be said here. */
+static enum MHD_Result give_up(struct exchange *x)
+{
+    watch_wait(x->front->watch);
+    wire_end(&x->wire);
+    return MHD_NO;
+}
+
 static enum MHD_Result refuse(struct exchange *x)
 {
     if (!exchange_enter(x, PHASE_BODY, PHASE_ANSWERING))
-        return MHD_NO; /* GCOVR_EXCL_LINE: cut at this very moment */
+        return give_up(x); /* GCOVR_EXCL_LINE: cut at this very moment */
     reply_problem(x, &x->request.refusal);
     return answered(x);
 }
 
-/* A length is only announced: more room than FIRST_ROOM is taken as the bytes come,
- * unless there is not that much even now, which is then said before they do. */
-static bool make_room(struct exchange *x, uint64_t body_length)
-{
-    struct request *r = &x->request;
-    struct site *site = exchange_site(x);
-    if (!r->route || r->route->method != METHOD_POST)
-        return true; /* what comes is read and ignored */
-
-    enum { UNKNOWN_LENGTH = 16 * 1024, FIRST_ROOM = 256 * 1024 };
-    arena_init(&r->call.arena, site->memory.limit, &site->memory);
-    r->call.arena.spare = &site->spares[(size_t)x->fd % SITE_SPARES].blocks;
-    size_t length =
-        r->body_kind == BODY_OF_LENGTH ? (size_t)body_length : UNKNOWN_LENGTH;
-    size_t limit = site->memory.limit, spent = atomic_load(&site->memory.spent);
-    bool hopeless = spent > limit || length > limit - spent;
-    r->body_room = length < FIRST_ROOM || hopeless ? length : FIRST_ROOM;
-    r->body = arena_alloc(&r->call.arena, r->body_room, 1, &r->refusal);
-    return r->body != NULL;
-}
-
-/* As long as nobody cut it, the deadline is that of the body. */
-static void pace_body(struct exchange *x)
+/* An absolute target is for us when its host is that of the Host field, and its scheme
+ * what is spoken here. `url` has what is encoded decoded; before the path nothing is.
+ */
+static bool is_for_us(const struct exchange *x, const char *url)
 {
     const struct request *r = &x->request;
-    atomic_store_explicit(
-        &x->deadline_ns,
-        pace_body_deadline(exchange_site(x)->settings, r->head_ns, r->body_bytes),
-        memory_order_relaxed);
+    return r->authority_length == 0 ||
+           (r->secure == (exchange_site(x)->tls != NULL) &&
+            target_is_for(url + r->authority_at, r->authority_length, r->head.host));
 }
 
-static enum MHD_Result take_head(struct exchange *x, const char *method,
-                                 const char *version)
+static enum MHD_Result take_head(struct exchange *x, const char *url,
+                                 const char *method, const char *version)
 {
     struct request *r = &x->request;
     r->head_read = true;
@@ -231,14 +155,18 @@ static enum MHD_Result take_head(struct exchange *x, const char *method,
     r->http_1_0 = strcmp(version, MHD_HTTP_VERSION_1_0) == 0;
     MHD_get_connection_values_n(x->connection, MHD_HEADER_KIND, add_field, &r->head);
     identify(r);
+    if (!is_for_us(x, url))
+        error_set(&r->refusal, ERROR_NOT_FOUND, "",
+                  "this is not a proxy: the target's scheme and host must be those of "
+                  "this connection and of its Host field");
 
     r->head_ns = clock_now_ns();
-    pace_body(x);
+    request_body_pace(x);
     if (!exchange_enter(x, PHASE_HEAD, PHASE_BODY))
-        return MHD_NO; /* GCOVR_EXCL_LINE: cut at this very moment */
+        return give_up(x); /* GCOVR_EXCL_LINE: cut at this very moment */
 
     uint64_t body_length;
-    if (admission_check(x, &body_length) && make_room(x, body_length))
+    if (admission_check(x, &body_length) && request_body_begin(x, body_length))
         return MHD_YES;
 
     /* An answer queued here closes the connection; without a body that is not needed
@@ -258,77 +186,6 @@ static enum MHD_Result take_head(struct exchange *x, const char *method,
     return refuse(x);
 }
 
-static bool grow(struct request *r, size_t wanted)
-{
-    size_t room = 2 * r->body_room > wanted ? 2 * r->body_room : wanted;
-    char *body = arena_alloc(&r->call.arena, room, 1, &r->refusal);
-    if (!body)
-        return false;
-    memcpy(body, r->body, r->body_bytes);
-    r->body = body;
-    r->body_room = room;
-    return true;
-}
-
-static bool refuse_length(struct exchange *x)
-{
-    return error_set(&x->request.refusal, ERROR_TOO_LARGE, "",
-                     "the body has more than the %" PRIu64
-                     " bytes allowed (body_limit)",
-                     exchange_site(x)->settings->body_limit);
-}
-
-static bool keep_body(struct exchange *x, const char *data, size_t length)
-{
-    struct request *r = &x->request;
-    uint64_t limit = exchange_site(x)->settings->body_limit;
-    size_t sum = r->body_bytes + length;
-    r->must_close = sum > limit;
-    if (r->must_close)
-        return refuse_length(x);
-    if (sum > r->body_room && !grow(r, sum))
-        return false;
-    memcpy(r->body + r->body_bytes, data, length);
-    return true;
-}
-
-/* The library answers only when it has read a body to its end: where there may be none,
- * the refusal is said past it. */
-static enum MHD_Result give_up_body(struct exchange *x)
-{
-    struct request *r = &x->request;
-    struct buffer answer;
-    if (!r->refusal.code)
-        (void)refuse_length(x);
-    r->error = r->refusal.code;
-    r->status = reply_status(r->error);
-    reply_last(&r->refusal, 1, &answer);
-    bool said = !answer.failed && wire_say(&x->wire, answer.data, answer.length);
-    (void)said; /* it is closed in any case */
-    buffer_free(&answer);
-    x->linger = true;
-    return MHD_NO;
-}
-
-/* What is refused on its way, or what nobody asked for, is read on and counted, so
- * that the answer can be sent; but not for ever. */
-static enum MHD_Result take_body(struct exchange *x, const char *data, size_t *size)
-{
-    struct request *r = &x->request;
-    size_t length = *size;
-    *size = 0;
-    if (r->body_bytes + length > 2 * exchange_site(x)->settings->body_limit)
-        return give_up_body(x);
-
-    if (r->body && !r->refusal.code && !keep_body(x, data, length)) {
-        r->body = NULL;
-        guard_ignore_body(&x->guard);
-    }
-    r->body_bytes += length;
-    pace_body(x);
-    return MHD_YES;
-}
-
 static enum MHD_Result complete(struct exchange *x)
 {
     struct request *r = &x->request;
@@ -338,7 +195,7 @@ static enum MHD_Result complete(struct exchange *x)
     if (r->refusal.code)
         return refuse(x);
     if (!exchange_enter(x, PHASE_BODY, PHASE_ANSWERING))
-        return MHD_NO; /* GCOVR_EXCL_LINE: cut at this very moment */
+        return give_up(x); /* GCOVR_EXCL_LINE: cut at this very moment */
 
     if (r->method == METHOD_OPTIONS) {
         reply_options(x);
@@ -352,14 +209,19 @@ enum MHD_Result exchange_step(void *front, struct MHD_Connection *connection,
                               const char *url, const char *method, const char *version,
                               const char *data, size_t *size, void **context)
 {
-    (void)front, (void)connection, (void)url;
+    (void)front, (void)connection;
     struct exchange *x = *context;
     if (!x)
         return MHD_NO; /* GCOVR_EXCL_LINE: read before it was forsaken */
+    if (exchange_was_cut(x))
+        return give_up(x);
     if (!x->request.head_read)
-        return take_head(x, method, version);
-    if (*size)
-        return take_body(x, data, size);
+        return take_head(x, url, method, version);
+    if (*size) {
+        size_t length = *size;
+        *size = 0;
+        return request_body_take(x, data, length) ? MHD_YES : MHD_NO;
+    }
     if (!x->request.submitted)
         return complete(x);
     reply_call(x); /* resumed */
@@ -371,6 +233,8 @@ static void finish(struct exchange *x, enum MHD_RequestTerminationCode why)
     /* The pool may still write for a client that has left; then the connection is over,
      * and the arena goes with the exchange. */
     bool written_for = stream_end(x);
+    if (exchange_was_cut(x))
+        watch_wait(x->front->watch); /* it may not have said all */
     int64_t now = clock_now_ns();
     account_for(x, now, why);
     keys_give_back(&x->request.key);

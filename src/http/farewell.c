@@ -1,7 +1,6 @@
 #include "http/farewell.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -28,6 +27,16 @@ void farewell_add(struct farewell *f, int fd, int64_t now_ns)
     }
     f->sockets[at].fd = fd;
     f->sockets[at].until_ns = now_ns + 2 * NS_PER_S;
+}
+
+bool farewell_give_way(struct farewell *f)
+{
+    if (f->count == 0)
+        return false;
+    size_t at = oldest(f);
+    close(f->sockets[at].fd);
+    f->sockets[at] = f->sockets[--f->count];
+    return true;
 }
 
 /* Of 16 KiB: at most 4 MiB of one client a look, and 16 MiB of all, so that they cannot

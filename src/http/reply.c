@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "codec/milliseconds.h"
 #include "codec/problem.h"
@@ -84,11 +83,12 @@ static bool add_cors(const struct exchange *x, struct MHD_Response *response)
                             "X-Request-Id, Server-Timing, Retry-After, Allow")));
 }
 
-static bool add_common(const struct exchange *x, struct MHD_Response *response)
+static bool add_common(const struct exchange *x, bool last,
+                       struct MHD_Response *response)
 {
     return add(response, "X-Request-Id", x->request.call.id) &&
            add(response, "Cache-Control", "no-store") && add_cors(x, response) &&
-           (!is_last(x) || add(response, "Connection", "close"));
+           (!last || add(response, "Connection", "close"));
 }
 
 static void queued(struct exchange *x, unsigned status, size_t length)
@@ -103,15 +103,19 @@ static void queued(struct exchange *x, unsigned status, size_t length)
 }
 
 /* Takes `response`, which is NULL when there was no memory for it: then, and when it
- * cannot be sent, the one that is kept for that. */
+ * cannot be sent, the one that is kept for that. Behind a last one requests may come
+ * that nobody reads. */
 static void queue(struct exchange *x, unsigned status, size_t length,
                   struct MHD_Response *response)
 {
-    if (response && add_common(x, response) &&
+    bool last = is_last(x);
+    if (response && add_common(x, last, response) &&
         MHD_queue_response(x->connection, status, response) == MHD_YES) {
+        x->linger |= last;
         queued(x, status, length);
     } else if (MHD_queue_response(x->connection, 503, x->front->no_memory->response) ==
                MHD_YES) {
+        x->linger = true;
         x->request.error = ERROR_OUT_OF_MEMORY;
         queued(x, 503, x->front->no_memory->length);
     }
@@ -297,36 +301,4 @@ void reply_call(struct exchange *x)
           with(response, "Server-Timing", timing));
     if (call->more && x->request.status == 200)
         stream_begin(x);
-}
-
-void reply_last(const struct error *error, unsigned retry_after_s,
-                struct buffer *answer)
-{
-    unsigned status = reply_status(error->code);
-    char id[REQUEST_ID_BYTES], retry_after[32] = "";
-    request_id_generate(id);
-    if (status == 503)
-        snprintf(retry_after, sizeof retry_after, "Retry-After: %u\r\n", retry_after_s);
-    struct buffer body;
-    buffer_init(&body, 4096);
-    buffer_init(answer, 8192);
-    problem_write(error, status, id, &body);
-    buffer_printf(answer,
-                  "HTTP/1.1 %u %s\r\nConnection: close\r\n%s"
-                  "Content-Type: " PROBLEM_JSON "\r\nX-Request-Id: %s\r\n"
-                  "Cache-Control: no-store\r\nContent-Length: %zu\r\n\r\n",
-                  status, MHD_get_reason_phrase_for(status), retry_after, id,
-                  body.length);
-    buffer_append(answer, body.data, body.length);
-    answer->failed |= body.failed;
-    buffer_free(&body);
-}
-
-void reply_raw(int fd, const struct error *error, unsigned retry_after_s)
-{
-    struct buffer answer;
-    reply_last(error, retry_after_s, &answer);
-    if (!answer.failed)
-        send(fd, answer.data, answer.length, MSG_DONTWAIT | MSG_NOSIGNAL);
-    buffer_free(&answer);
 }

@@ -17,7 +17,9 @@ void request_head_add(struct request_head *head, const char *name, size_t name_l
 {
     if (!value) /* how the library says "nothing behind the colon" */
         value = "";
-    if (NAMED("Content-Length")) {
+    if (NAMED("Host")) {
+        head->host = value;
+    } else if (NAMED("Content-Length")) {
         head->content_length = value;
     } else if (NAMED("Transfer-Encoding")) {
         head->transfer_encoding = value;

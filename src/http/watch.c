@@ -5,8 +5,8 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include "http/cut.h"
 #include "http/farewell.h"
-#include "http/reply.h"
 #include "http/socket_state.h"
 #include "service/clock.h"
 #include "service/ticker.h"
@@ -18,40 +18,6 @@ struct watch {
     struct farewell farewell;
 };
 
-/* Nobody waits for an answer who has sent nothing; nor who has had all of them. */
-static bool expects_answer(const struct exchange *x, int phase)
-{
-    if (phase == PHASE_IDLE)
-        return x->part_ns || (x->requests == 0 && wire_has_heard(&x->wire));
-    return phase == PHASE_HEAD || phase == PHASE_BODY;
-}
-
-static void say_timeout(struct exchange *x, int phase)
-{
-    struct error e = {0};
-    struct buffer answer;
-    error_set(&e, ERROR_REQUEST_TIMEOUT, "", "the %s was not complete in time (%s)",
-              phase == PHASE_BODY ? "body" : "head of the request",
-              phase == PHASE_BODY ? "body_timeout, body_rate" : "header_timeout");
-    reply_last(&e, 0, &answer);
-    wire_cut(&x->wire, &answer);
-}
-
-static void cut(struct exchange *x, int phase)
-{
-    if (!exchange_enter(x, (enum exchange_phase)phase, PHASE_CUT))
-        return; /* GCOVR_EXCL_LINE: it came just now */
-    atomic_store_explicit(&x->deadline_ns, clock_now_ns() + NS_PER_S,
-                          memory_order_relaxed);
-    metrics_add(exchange_site(x)->metrics, METRIC_CONNECTIONS_CUT, 1);
-    if (expects_answer(x, phase))
-        say_timeout(x, phase);
-    else if (phase == PHASE_ANSWERING)
-        shutdown(x->fd, SHUT_RDWR); /* in the middle */
-    else
-        wire_cut(&x->wire, NULL);
-}
-
 /* The deadline of an answer is when to look whether the client takes it. */
 static void look_at_sending(struct exchange *x, int64_t now, int64_t deadline_ns)
 {
@@ -62,7 +28,7 @@ static void look_at_sending(struct exchange *x, int64_t now, int64_t deadline_ns
     bool scarce = atomic_load(&site->memory.spent) > site->memory.limit / 2;
     if (socket_sending(x->fd, &taken, &waiting) &&
         !pace_sending(&x->sending, site->settings, now, taken, waiting, scarce)) {
-        cut(x, PHASE_ANSWERING);
+        cut_slow(x, PHASE_ANSWERING);
         return;
     }
     /* Unless the answer is over, and the deadline that of something else. */
@@ -100,10 +66,7 @@ static void look_for_end(struct exchange *x, int phase)
     if (poll(&p, 1, 0) < 1 || ioctl(x->fd, FIONREAD, &unread) != 0 || unread > 0 ||
         atomic_fetch_add(&x->ends_seen, 1) == 0)
         return;
-    if (!exchange_enter(x, (enum exchange_phase)phase, PHASE_CUT))
-        return; /* GCOVR_EXCL_LINE: it was taken just now */
-    atomic_store(&x->request.call.cancelled, true);
-    shutdown(x->fd, SHUT_RDWR);
+    cut_left(x, phase);
 }
 
 /* What comes later is an event of its own. */
@@ -136,14 +99,14 @@ static void look(struct exchange *x, int64_t now, bool closely)
     switch (phase) {
     case PHASE_IDLE:
         if (head_is_late(x, now) || now > deadline_ns)
-            cut(x, phase);
+            cut_slow(x, phase);
         else if (closely && has_just_begun_to_rest(x, now))
             look_for_end(x, phase);
         break;
     case PHASE_HEAD:
     case PHASE_BODY:
         if (now > deadline_ns)
-            cut(x, phase);
+            cut_slow(x, phase);
         else if (closely)
             look_for_end(x, phase);
         break;
@@ -157,10 +120,7 @@ static void look(struct exchange *x, int64_t now, bool closely)
             atomic_store(&x->phase, PHASE_WORKING);
         }
         break;
-    case PHASE_CUT: /* its thread waits for something else than to read */
-        if (now > deadline_ns)
-            shutdown(x->fd, SHUT_RDWR);
-        break;
+    case PHASE_CUT: cut_late(x, now); break;
     default: break; /* GCOVR_EXCL_LINE: PHASE_WATCHED is this thread's own */
     }
 }
@@ -254,42 +214,46 @@ void watch_farewell(struct watch *w, int fd)
     ticker_unlock(w->ticker);
 }
 
+bool watch_give_way(struct watch *w)
+{
+    ticker_lock(w->ticker);
+    bool given = farewell_give_way(&w->farewell);
+    ticker_unlock(w->ticker);
+    return given;
+}
+
+static bool is_owed(const struct exchange *x)
+{
+    int unread = 0;
+    if (exchange_was_cut(x))
+        return x->cut.bytes > 0;
+    return atomic_load(&x->phase) == PHASE_IDLE &&
+           ioctl(x->fd, FIONREAD, &unread) == 0 && unread > 0;
+}
+
 bool watch_sees_request(struct watch *w)
 {
     ticker_lock(w->ticker);
     bool seen = w->farewell.count > 0;
-    for (size_t i = 0; i < w->count && !seen; i++) {
-        const struct exchange *x = w->exchanges[i];
-        int unread = 0;
-        seen = atomic_load(&x->phase) == PHASE_IDLE &&
-               ioctl(x->fd, FIONREAD, &unread) == 0 && unread > 0;
-    }
+    for (size_t i = 0; i < w->count && !seen; i++)
+        seen = is_owed(w->exchanges[i]);
     ticker_unlock(w->ticker);
     return seen;
 }
 
-/* A worker hangs over it: nobody else will answer. */
-static void refuse_working(struct exchange *x)
+void watch_cut_unfinished(struct watch *w)
 {
-    struct error e = {0};
-    struct buffer answer;
-    if (!exchange_enter(x, PHASE_WORKING, PHASE_WATCHED))
-        return;
-    error_set(&e, ERROR_SHUTTING_DOWN, "",
-              "the service is shutting down and could not finish the request");
-    reply_last(&e, 1, &answer);
-    bool said = !answer.failed && wire_say(&x->wire, answer.data, answer.length);
-    (void)said; /* it is cut in any case */
-    buffer_free(&answer);
-    shutdown(x->fd, SHUT_RDWR);
-    atomic_store(&x->phase, PHASE_WORKING);
+    ticker_lock(w->ticker);
+    for (size_t i = 0; i < w->count; i++)
+        cut_unfinished(w->exchanges[i]);
+    ticker_unlock(w->ticker);
 }
 
 void watch_cut_all(struct watch *w)
 {
     ticker_lock(w->ticker);
     for (size_t i = 0; i < w->count; i++) {
-        refuse_working(w->exchanges[i]);
+        cut_hung(w->exchanges[i]);
         shutdown(w->exchanges[i]->fd, SHUT_RDWR);
     }
     ticker_unlock(w->ticker);
@@ -337,7 +301,7 @@ size_t watch_make_room(struct watch *w, size_t most)
         if (rests(w->exchanges[i], now, &one))
             count = insert(longest, count, most, one);
     for (size_t i = 0; i < count; i++)
-        cut(longest[i].exchange, longest[i].phase);
+        cut_resting(longest[i].exchange, longest[i].phase);
     ticker_unlock(w->ticker);
     return count;
 }

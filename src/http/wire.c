@@ -11,7 +11,7 @@
 #include "http/socket_state.h"
 #include "http/tls_calls.h"
 
-static int socket_of(struct MHD_Connection *connection)
+int wire_socket(struct MHD_Connection *connection)
 {
     return MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)
         ->connect_fd;
@@ -30,7 +30,7 @@ static gnutls_session_t session_of(struct MHD_Connection *connection)
 bool wire_open(struct wire *w, struct MHD_Connection *connection, struct tls *tls,
                struct guard *guard)
 {
-    w->fd = socket_of(connection);
+    w->fd = wire_socket(connection);
     w->session = session_of(connection);
     if (!w->session && !guarded_read_begin(w->fd, guard))
         return false; /* GCOVR_EXCL_LINE a million files */
@@ -50,7 +50,7 @@ void wire_forsake(struct MHD_Connection *connection)
     gnutls_session_t session = session_of(connection);
     if (session)
         gnutls_session_set_ptr(session, NULL);
-    shutdown(socket_of(connection), SHUT_RDWR);
+    shutdown(wire_socket(connection), SHUT_RDWR);
 }
 /* GCOVR_EXCL_STOP */
 
@@ -83,13 +83,18 @@ static void say(const struct wire *w, const struct buffer *words)
     }
 }
 
-/* What the client has sent meanwhile is not read: it would only be late. */
-static ssize_t end(struct wire *w)
+void wire_end(struct wire *w)
 {
     struct buffer *words = atomic_exchange(&w->last_words, NULL);
     if (words && w->secured)
         say(w, words);
     forget_words(words);
+}
+
+/* What the client has sent meanwhile is not read: it would only be late. */
+static ssize_t end(struct wire *w)
+{
+    wire_end(w);
     if (!w->secured)
         tls_failed(w->tls);
     return 0;
@@ -174,17 +179,26 @@ static struct buffer *keep(struct buffer *words)
 
 void wire_cut(struct wire *w, struct buffer *words)
 {
+    struct buffer *kept = w->session ? keep(words) : NULL;
     if (w->session) {
-        atomic_store(&w->last_words, keep(words));
+        atomic_store(&w->last_words, kept);
         atomic_store(&w->cut, true);
-        shutdown(w->fd, SHUT_RD); /* wakes the thread */
+        if (!kept)
+            shutdown(w->fd, SHUT_RD); /* wakes the thread */
+    } else if (words && !words->failed) {
+        send(w->fd, words->data, words->length, MSG_DONTWAIT | MSG_NOSIGNAL);
+        shutdown(w->fd, SHUT_WR);
     } else {
-        if (words && !words->failed)
-            send(w->fd, words->data, words->length, MSG_DONTWAIT | MSG_NOSIGNAL);
         shutdown(w->fd, SHUT_RDWR);
     }
     if (words)
         buffer_free(words);
+}
+
+void wire_wake(struct wire *w)
+{
+    if (w->session && atomic_load(&w->last_words))
+        shutdown(w->fd, SHUT_RD);
 }
 
 /* A record that does not go at once cannot be taken back: what the library sends next

@@ -291,7 +291,19 @@ describe('the target', () => {
       ['GET //livez', 404],
       ['GET /v1/../livez', 404],
     ],
-    'threat 37': [['GET http://example.org/livez', 404], ['GET HTTPS://example.org/', 404]],
+    'threat 37': [
+      ['GET http://example.org/livez', 404],
+      ['GET HTTPS://example.org/', 404],
+      ['GET https://a/livez', 404], // not what is spoken here
+      ['GET http://b@a/livez', 400],
+      ['CONNECT http://a/livez', 501],
+    ],
+    'its own host': [
+      ['GET http://a/livez', 200],
+      ['HEAD HTTP://A/livez?b=c', 200],
+      ['DELETE http://a/livez', 405],
+      ['GET http://a', 404],
+    ],
     'threat 38': [['GET *', 400], ['POST *', 400], ['OPTIONS *', 204], ['CONNECT a:443', 501], ['CONNECT /livez', 501]],
     'threat 39': [['BREW /livez', 501], ['get /livez', 501], ['DELETE /livez', 405], ['POST /livez', 405]],
   };
@@ -310,7 +322,8 @@ describe('the target', () => {
   for (const [name, list] of Object.entries(cases))
     for (const [start, status] of list)
       test(`${JSON.stringify(start)} is ${status} (${name})`, async () => {
-        const [method, path] = start.split(' ');
+        const [method, target] = start.split(' ');
+        const path = target.replace(/^http:\/\/a(?=\/)/i, '').replace(/\?.*/, '');
         const message = `${start} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`;
         const heard = await converse(bare(), [latin(message)], { asked: [{ method, path }] });
         assert.deepEqual(heard.answers.map((a) => a.status), [status]);

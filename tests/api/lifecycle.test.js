@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { drains } from '../chaos/drains.js';
-import { attention, compute, connections, fetchAnswer, get } from './support/client.js';
+import { attention, compute, connections, fetchAnswer, get, raw } from './support/client.js';
 import { generator, heavyRequest } from './support/numbers.js';
 import { checkEnd, sanitized, sleep, start, until } from './support/service.js';
 
@@ -86,6 +86,29 @@ describe('SIGTERM under load', () => {
     await service.ended;
     checkEnd(service);
     assert.ok(Date.now() - begun < (sanitized ? 20000 : 4000), `${Date.now() - begun} ms`);
+  });
+
+  test('threat 100: an upload that does not finish in drain_timeout is answered 503, and logged', async () => {
+    const service = await start(['--drain-timeout', '100ms']);
+    const head = 'POST /v1/attention HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 10000000\r\n';
+    const some = ' '.repeat(10000);
+    const upload = async (socket) => {
+      for (; socket.writable; await sleep(20)) socket.write(some, () => {});
+    };
+    const uploads = ['one', 'two'].map((id, i) =>
+      raw(service, `${head}X-Request-Id: ${id}\r\n\r\n${some}`, { silenceMs: 9000, meanwhile: i ? upload : undefined }),
+    );
+    await until('both have begun', async () => /^attentiond_in_flight_requests 3/m.test((await get(service, '/metrics')).text));
+    service.signal('SIGTERM');
+    for (const [i, { status, closed, json, headers }] of (await Promise.all(uploads)).entries()) {
+      assert.deepEqual([status, closed, headers.connection], [503, true, 'close']);
+      assert.equal(json.type, 'urn:attentiond:problem:shutting-down');
+      assert.equal(headers['x-request-id'], ['one', 'two'][i]);
+    }
+    await service.ended;
+    checkEnd(service);
+    for (const id of ['one', 'two'])
+      assert.equal([...service.log.matchAll(new RegExp(`event=request id=${id} .*status=503.*error=shutting-down`, 'g'))].length, 1, service.log);
   });
 
   test('a second signal stops now', async () => {

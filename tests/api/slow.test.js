@@ -22,12 +22,15 @@ before(async () => {
 });
 after(() => service.stop());
 
-function timedOut(answer, atLeastMs, setting) {
+// The answer's id is found in the log, once.
+async function timedOut(answer, atLeastMs, setting) {
   assert.ok(answer.closed);
   assert.equal(answer.status, 408, answer.text);
   assert.equal(answer.json.type, 'urn:attentiond:problem:request-timeout');
   assert.match(answer.json.detail, new RegExp(setting));
   assert.ok(answer.ms >= 0.8 * atLeastMs && answer.ms < slack * (atLeastMs + 2500), `${answer.ms} ms`);
+  const line = new RegExp(`event=request id=${answer.headers['x-request-id']} .*status=408.*error=request-timeout`, 'g');
+  await until('its line', () => service.log.match(line)?.length === 1);
 }
 
 const trickle = (text, everyMs) => async (socket) => {
@@ -39,21 +42,21 @@ const trickle = (text, everyMs) => async (socket) => {
 
 describe('deadlines and rests', { concurrency: true }, () => {
   test('threats 14, 92: a body that stops coming is answered 408', async () => {
-    timedOut(await raw(service, head('Content-Length: 20') + '{"seq', { silenceMs: 9000 }), 1200, 'body_timeout');
+    await timedOut(await raw(service, head('Content-Length: 20') + '{"seq', { silenceMs: 9000 }), 1200, 'body_timeout');
   });
 
   test('threat 92: a body that trickles is cut at its deadline', async () => {
     const answer = await raw(service, head('Content-Length: 1000'), { silenceMs: 9000, meanwhile: trickle(' ', 100) });
-    timedOut(answer, 1200, 'body_timeout');
+    await timedOut(answer, 1200, 'body_timeout');
   });
 
   test('threat 92: a head that trickles is cut at its deadline', async () => {
     const first = 'POST /v1/attention HTTP/1.1\r\nHost: a\r\n';
-    timedOut(await raw(service, first, { silenceMs: 9000, meanwhile: trickle('X: y\r\n', 100) }), 600, 'header_timeout');
+    await timedOut(await raw(service, first, { silenceMs: 9000, meanwhile: trickle('X: y\r\n', 100) }), 600, 'header_timeout');
   });
 
   test('threat 92: so is a request line', async () => {
-    timedOut(await raw(service, 'POST /v1/at', { silenceMs: 9000 }), 600, 'header_timeout');
+    await timedOut(await raw(service, 'POST /v1/at', { silenceMs: 9000 }), 600, 'header_timeout');
   });
 
   test('threat 27: a TLS hello on the plain port is closed at the header deadline', async () => {

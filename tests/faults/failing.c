@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <sys/random.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 static _Atomic unsigned calls, first; /* first 0: nothing fails */
 static _Atomic bool for_ever, accepts;
@@ -26,8 +27,18 @@ void failing_begin_accepts(void)
     atomic_store(&accepts, true);
 }
 
+static _Atomic int adds; /* enum failing_adds */
+int failing_slow[FAILING_SLOW];
+_Atomic unsigned failing_slow_count;
+
+void failing_begin_adds(enum failing_adds how)
+{
+    atomic_store(&adds, how);
+}
+
 unsigned failing_end(void)
 {
+    atomic_store(&adds, ADDS_TAKEN);
     atomic_store(&accepts, false);
     atomic_store(&first, 0);
     return atomic_load(&calls);
@@ -98,4 +109,21 @@ int __wrap_accept4(int fd, struct sockaddr *a, socklen_t *size, int flags)
     atomic_fetch_add(&calls, 1);
     errno = EMFILE;
     return -1;
+}
+
+enum MHD_Result __real_MHD_add_connection(struct MHD_Daemon *d, int fd,
+                                          const struct sockaddr *a, socklen_t size);
+enum MHD_Result __wrap_MHD_add_connection(struct MHD_Daemon *d, int fd,
+                                          const struct sockaddr *a, socklen_t size);
+enum MHD_Result __wrap_MHD_add_connection(struct MHD_Daemon *d, int fd,
+                                          const struct sockaddr *a, socklen_t size)
+{
+    int how = atomic_load(&adds);
+    if (how == ADDS_TAKEN)
+        return __real_MHD_add_connection(d, fd, a, size);
+    if (how == ADDS_SLOW)
+        failing_slow[atomic_fetch_add(&failing_slow_count, 1)] = fd;
+    else
+        close(fd);
+    return how == ADDS_REFUSED ? MHD_NO : MHD_YES;
 }

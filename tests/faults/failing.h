@@ -16,6 +16,15 @@ void failing_begin(unsigned k, bool ever);
  * counted otherwise, as the accepting thread looks whenever it likes. */
 void failing_begin_accepts(void);
 
+/* From now on the HTTP library does not take connections: it refuses them; it closes
+ * them and does not say so; or it is slow, and they are as they were given to it in
+ * failing_slow[], for the test to close. Not counted otherwise. */
+enum failing_adds { ADDS_TAKEN, ADDS_REFUSED, ADDS_LOST, ADDS_SLOW };
+void failing_begin_adds(enum failing_adds how);
+enum { FAILING_SLOW = 16 };
+extern int failing_slow[FAILING_SLOW];
+extern _Atomic unsigned failing_slow_count;
+
 /* Nothing fails any more. Returns how many calls there were. */
 unsigned failing_end(void);
 

@@ -1,6 +1,7 @@
 /* Every call of the HTTP side that may fail does so once, and then from there on. */
 #include "faults/failing.h"
 
+#include <fcntl.h>
 #include <sys/resource.h>
 
 #include "http/site_fixture.h"
@@ -224,6 +225,162 @@ START_TEST(without_descriptors_accepting_pauses_and_goes_on)
 }
 END_TEST
 
+#define READY "GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n"
+
+static void expect_status(int fd, const char *status)
+{
+    client_send(fd, READY);
+    const char *answer = client_hear(fd);
+    ck_assert_msg(strncmp(answer, "HTTP/1.1 ", 9) == 0 &&
+                      strncmp(answer + 9, status, 3) == 0,
+                  "not %s: %s", status, answer);
+}
+
+static void expect_end(int fd)
+{
+    ck_assert(client_is_closed(fd));
+    close(fd);
+}
+
+static const char *const four[] = {"--connection-limit", "4", NULL};
+
+/* threat 94 */
+START_TEST(a_connection_the_library_does_not_take_is_not_open)
+{
+    fixture_start(&f, four);
+    failing_begin_adds(_i ? ADDS_LOST : ADDS_REFUSED);
+    for (int i = 0; i < 12; i++)
+        expect_end(client_open(&f));
+    failing_end();
+    int fds[4];
+    for (int i = 0; i < 4; i++)
+        expect_status(fds[i] = client_open(&f), "200");
+    ck_assert_uint_eq(atomic_load(&f.site.connections), 4);
+    for (int i = 0; i < 4; i++)
+        close(fds[i]);
+    await(atomic_load(&f.site.connections) == 0);
+    for (int i = 0; i < 80; i++) { /* more than may arrive at a time */
+        expect_status(fds[0] = client_open(&f), "200");
+        close(fds[0]);
+        await(atomic_load(&f.site.connections) == 0);
+    }
+
+    failing_begin_adds(ADDS_LOST); /* a drain does not wait for it */
+    expect_end(client_open(&f));
+    failing_end();
+    fixture_stop_accepting(&f);
+    ck_assert(!server_is_owed(f.server));
+    ck_assert_int_eq(write(f.wake[1], "x", 1), 1);
+    ck_assert(drain(f.server, &f.site, f.wake[0]));
+    fixture_end(&f, true);
+}
+END_TEST
+
+/* However slow the library's threads are. threat 94 */
+START_TEST(what_was_given_to_the_library_counts_at_once)
+{
+    fixture_start(&f, four);
+    failing_begin_adds(ADDS_SLOW);
+    int fds[4];
+    for (int i = 0; i < 4; i++)
+        fds[i] = client_open(&f);
+    await(atomic_load(&failing_slow_count) == 4);
+    int fd = client_open(&f);
+    expect_status(fd, "503");
+    close(fd);
+    failing_end();
+    fd = client_open(&f);
+    expect_status(fd, "503");
+    close(fd);
+    fixture_stop_accepting(&f);
+    ck_assert(server_is_owed(f.server));
+    for (int i = 0; i < 4; i++)
+        close(failing_slow[i]); /* as if there was no memory */
+    ck_assert_int_eq(pthread_create(&f.acceptor, NULL, accept_connections, &f), 0);
+    fd = client_open(&f);
+    expect_status(fd, "200");
+    close(fd);
+    for (int i = 0; i < 4; i++)
+        expect_end(fds[i]);
+    fixture_end(&f, false);
+}
+END_TEST
+
+static int open_descriptors(void)
+{
+    int count = 0;
+    for (int fd = 0; fd < 1024; fd++)
+        count += fcntl(fd, F_GETFD) != -1;
+    return count;
+}
+
+/* No further one can be opened. Returns what there is to be closed for that to end, and
+ * in `before` the limit. */
+static int use_up_descriptors(struct rlimit *before, int taken[1024])
+{
+    int highest = 1023, count = 0;
+    while (fcntl(highest, F_GETFD) == -1)
+        highest--;
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, before), 0);
+    struct rlimit few = *before;
+    few.rlim_cur = (rlim_t)highest + 1;
+    setrlimit(RLIMIT_NOFILE, &few);
+    while ((taken[count] = dup(0)) >= 0)
+        count++;
+    return count;
+}
+
+/* Who comes, and who ends, gets the descriptors of those that were answered and are
+ * only read on. threat 89 */
+START_TEST(without_descriptors_who_was_answered_gives_way)
+{
+    static const char *const flags[] = {"--body-limit", "1KiB", NULL};
+    static const char upload[] = POST_HEAD "Content-Length: 100000\r\n\r\n";
+    static int taken[1024];
+    fixture_start(&f, flags);
+    failing_spare();
+    fixture_stop_accepting(&f);
+    int fds[3], late = socket(AF_INET, SOCK_STREAM, 0);
+    for (int i = 0; i < 3; i++)
+        fds[i] = client_open(&f);
+    while (atomic_load(&f.site.connections) < 3)
+        server_accept(f.server, f.wake[0], 100);
+    int open = open_descriptors();
+    for (int i = 0; i < 2; i++) {
+        client_send(fds[i], upload);
+        ck_assert(strncmp(client_hear(fds[i]), "HTTP/1.1 413 ", 13) == 0);
+        await(atomic_load(&f.site.connections) == (size_t)(2 - i));
+    }
+    await(open_descriptors() == open); /* another for each connection */
+    struct rlimit before;
+    int count = use_up_descriptors(&before, taken);
+
+    const char *port = strrchr(server_address(f.server), ':') + 1;
+    struct sockaddr_in at = {.sin_family = AF_INET,
+                             .sin_port = htons((uint16_t)atoi(port)),
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    ck_assert_int_eq(connect(late, (struct sockaddr *)&at, sizeof at), 0);
+    ck_assert(!server_accept(f.server, f.wake[0], 1000));
+    ck_assert_uint_eq(atomic_load(&f.site.connections), 2); /* in one call */
+    await(client_is_reset(fds[0]));
+
+    client_send(fds[2], upload);
+    ck_assert(strncmp(client_hear(fds[2]), "HTTP/1.1 413 ", 13) == 0);
+    await(client_is_reset(fds[1]));
+    ck_assert(!client_is_reset(fds[2]));
+    setrlimit(RLIMIT_NOFILE, &before);
+    expect_status(late, "200");
+    while (count > 0)
+        close(taken[--count]);
+    for (int i = 0; i < 3; i++)
+        close(fds[i]);
+    close(late);
+    ck_assert_int_eq(write(f.wake[1], "x", 1), 1);
+    ck_assert(drain(f.server, &f.site, f.wake[0]));
+    fixture_end(&f, true);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("site_faults");
@@ -237,6 +394,10 @@ int main(void)
     tcase_add_test(tcase, the_first_connection_of_all_may_be_lost_and_no_other);
     tcase_add_test(tcase, a_start_without_enough_descriptors_says_so);
     tcase_add_test(tcase, without_descriptors_accepting_pauses_and_goes_on);
+    tcase_add_loop_test(tcase, a_connection_the_library_does_not_take_is_not_open, 0,
+                        2);
+    tcase_add_test(tcase, what_was_given_to_the_library_counts_at_once);
+    tcase_add_test(tcase, without_descriptors_who_was_answered_gives_way);
     Suite *suite = suite_create("site_faults");
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);

@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "http/accept.h"
 #include "http/request_head.h"
@@ -16,8 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void check_refusal(const struct error *e)
 {
-    assert(e->code == ERROR_BAD_REQUEST || e->code == ERROR_NOT_IMPLEMENTED ||
-           e->code == ERROR_NOT_FOUND);
+    assert(e->code == ERROR_BAD_REQUEST || e->code == ERROR_NOT_IMPLEMENTED);
     for (const char *c = e->message; *c; c++)
         assert(*c >= ' ' && *c <= '~');
 }
@@ -29,6 +29,16 @@ static void read_target(const char *raw)
     if (!target_parse(raw, &t, &e)) {
         check_refusal(&e);
         return;
+    }
+    if (t.authority) {
+        assert(strncasecmp(raw, "http", 4) == 0 && t.authority_length > 0);
+        assert(strspn(t.authority, ALPHABET "-._~:[]") == t.authority_length);
+        raw = t.authority + t.authority_length;
+        if (*raw != '/') {
+            assert(t.path_length == 1 && *t.path == '/');
+            assert(*raw == '?' ? t.query == raw + 1 : !*raw && !*t.query);
+            return;
+        }
     }
     const size_t length = strlen(raw), path = strspn(raw, ALPHABET "-._~/");
     if (strcmp(raw, "*") == 0) {

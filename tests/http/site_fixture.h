@@ -391,6 +391,15 @@ static inline bool client_is_closed(int fd)
     return recv(fd, &byte, 1, 0) == 0;
 }
 
+/* Sends a byte. True when the other end takes no more: it comes back as a reset, which
+ * over loopback is there at once, and takes from a client what it has not read. */
+static inline bool client_is_reset(int fd)
+{
+    struct pollfd p = {.fd = fd, .events = POLLOUT};
+    client_send(fd, "x");
+    return poll(&p, 1, 0) == 1 && (p.revents & (POLLERR | POLLHUP));
+}
+
 /* Opens, sends, hears, closes. */
 static inline const char *ask(const struct fixture *f, const char *request)
 {

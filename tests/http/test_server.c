@@ -18,6 +18,37 @@ static const char *const no_flags[] = {NULL};
 #define ASSERT_HAS_NOT(text, part) \
     ck_assert_msg(!strstr((text), (part)), "%s\nhas %s", (text), (part))
 
+/* What was kept of the request that `answer` belongs to, by its X-Request-Id. */
+static bool find_record(const char *answer, struct request_record *found)
+{
+    enum { MOST = 64 };
+    static struct request_record records[MOST];
+    const char *id = strstr(answer, "\r\nX-Request-Id: ") + 16;
+    size_t length = strcspn(id, "\r"),
+           count = request_log_read(f.site.request_log, records, MOST);
+    for (size_t i = 0; i < count; i++) {
+        *found = records[i];
+        if (strlen(found->id) == length && strncmp(found->id, id, length) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* One record, and this in it. */
+static void expect_record(const char *answer, unsigned status, const char *error,
+                          const char *route)
+{
+    struct request_record record = {0};
+    ASSERT_HAS(answer, "\r\nX-Request-Id: ");
+    await(find_record(answer, &record));
+    const char *body = strstr(answer, "\r\n\r\n") + 4;
+    ck_assert_uint_eq(record.status, status);
+    ck_assert_str_eq(record.error, error);
+    ck_assert_str_eq(record.route, route);
+    ck_assert_uint_eq(record.response_bytes, strlen(body));
+    ck_assert(record.total_ms >= 0 && record.unix_ms > 0);
+}
+
 START_TEST(a_request_is_answered_by_the_pool)
 {
     fixture_start(&f, no_flags);
@@ -49,8 +80,18 @@ START_TEST(a_refusal_says_why)
         {"GET /v1/models HTTP/1.1\r\nHost: a\r\n\r\n", "404", "not-found", "", false},
         {"GET //livez HTTP/1.1\r\nHost: a\r\n\r\n", "404", "not-found", "", false},
         {"GET /../livez HTTP/1.1\r\nHost: a\r\n\r\n", "404", "not-found", "", false},
-        {"GET http://b/livez HTTP/1.1\r\nHost: a\r\n\r\n", "404", "not-found", "",
+        {"GET http://b/livez HTTP/1.1\r\nHost: a\r\n\r\n", "404", "not-found",
+         "this is not a proxy", false},
+        {"GET http://b/livez HTTP/1.0\r\n\r\n", "404", "not-found",
+         "this is not a proxy", true},
+        {"GET https://a/livez HTTP/1.1\r\nHost: a\r\n\r\n", "404", "not-found",
+         "this is not a proxy", false},
+        {"GET http://a HTTP/1.1\r\nHost: a\r\n\r\n", "404", "not-found", "at this path",
          false},
+        {"GET http://a@b/livez HTTP/1.1\r\nHost: b\r\n\r\n", "400", "bad-request", "",
+         true},
+        {"CONNECT http://a/livez HTTP/1.1\r\nHost: a\r\n\r\n", "501", "not-implemented",
+         "", true},
         {"GET /livez%00 HTTP/1.1\r\nHost: a\r\n\r\n", "400", "bad-request", "", true},
         {"GET /%6civez HTTP/1.1\r\nHost: a\r\n\r\n", "400", "bad-request", "", true},
         {"GET /%2e%2e%2flivez HTTP/1.1\r\nHost: a\r\n\r\n", "400", "bad-request", "",
@@ -139,6 +180,24 @@ START_TEST(a_refusal_says_why)
         close(fd);
     }
     ck_assert_uint_eq(atomic_load(&f.site.service->taken), 0);
+    fixture_end(&f, false);
+}
+END_TEST
+
+/* RFC 9112, 3.2.2 */
+START_TEST(a_target_may_be_absolute)
+{
+    static const char *const requests[] = {
+        "GET http://a/livez HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET HTTP://A.b:8080/livez?c=%20d HTTP/1.1\r\nHost: a.B:8080\r\n\r\n",
+        "GET http://[::1]/livez HTTP/1.0\r\nHost: [::1]\r\n\r\n",
+        "POST http://a/v1/attention HTTP/1.1\r\nHost: a\r\nContent-Length: 7\r\n"
+        "Content-Type: application/json\r\n\r\n{\"a\":1}",
+        "GET http://a/metrics/requests?limit=1 HTTP/1.1\r\nHost: a\r\n\r\n",
+    };
+    fixture_start(&f, no_flags);
+    for (size_t i = 0; i < sizeof requests / sizeof *requests; i++)
+        ASSERT_STARTS(ask(&f, requests[i]), "HTTP/1.1 200 ");
     fixture_end(&f, false);
 }
 END_TEST
@@ -303,7 +362,9 @@ START_TEST(a_chunked_body_may_be_as_long_as_any)
                 "GET /livez HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
     for (int i = 0; i < 3; i++) /* which nobody asked for */
         client_send_zeros(fd);
-    ASSERT_STARTS(client_hear(fd), "HTTP/1.1 413 ");
+    const char *answer = client_hear(fd);
+    ASSERT_STARTS(answer, "HTTP/1.1 413 ");
+    expect_record(answer, 413, "too-large", "/livez");
     ck_assert(client_is_closed(fd));
     close(fd);
     fixture_end(&f, false);
@@ -600,29 +661,36 @@ START_TEST(who_sends_too_slowly_is_cut)
                                         "150ms",
                                         NULL};
     static const struct {
-        const char *request;
-        bool told;
+        const char *request, *route; /* NULL: nothing is said */
     } cases[] = {
-        {"", false},
-        {"GET /live", true},
-        {"GET /livez HTTP/1.1\r\nHost: a\r\nX: ", true},
-        {POST_HEAD "Content-Length: 7\r\n\r\n{\"a\"", true},
-        {POST_HEAD "Transfer-Encoding: chunked\r\n\r\n3\r\nabc", true},
+        {"", NULL},
+        {"GET /live", "other"},
+        {"GET /livez HTTP/1.1\r\nHost: a\r\nX: ", "other"},
+        {POST_HEAD "Content-Length: 7\r\n\r\n{\"a\"", "/v1/attention"},
+        {POST_HEAD "Transfer-Encoding: chunked\r\n\r\n3\r\nabc", "/v1/attention"},
+        {POST_HEAD "X-Request-Id: mine\r\nContent-Length: 1\r\n\r\n", "/v1/attention"},
     };
     fixture_start(&f, flags);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         int fd = client_open(&f);
         client_send(fd, cases[i].request);
         const char *answer = client_hear(fd);
-        if (cases[i].told) {
+        if (cases[i].route) {
             ASSERT_STARTS(answer, "HTTP/1.1 408 ");
             ASSERT_HAS(answer, "problem:request-timeout");
             ck_assert(client_is_closed(fd));
+            close(fd);
+            expect_record(answer, 408, "request-timeout", cases[i].route);
         } else {
             ck_assert_str_eq(answer, "");
+            close(fd);
         }
-        close(fd);
     }
+    ASSERT_HAS(heard, "\r\nX-Request-Id: mine\r\n");
+    const char *metrics = ask(&f, "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n");
+    ASSERT_HAS(metrics, "{route=\"other\",code=\"408\"} 2\n");
+    ASSERT_HAS(metrics, "{route=\"/v1/attention\",code=\"408\"} 3\n");
+    ASSERT_HAS(metrics, "rejected_total{reason=\"request-timeout\"} 5\n");
     /* A byte now and then does not help. */
     int fd = client_open(&f);
     client_send(fd, "GET /livez HTTP/1.1\r\nHost: a\r\n");
@@ -638,6 +706,44 @@ START_TEST(who_sends_too_slowly_is_cut)
     ASSERT_STARTS(client_hear(fd), "HTTP/1.1 200 ");
     ck_assert(client_is_closed(fd));
     close(fd);
+    fixture_end(&f, false);
+}
+END_TEST
+
+/* A reset would take the answer from it. */
+START_TEST(who_goes_on_sending_after_the_deadline_can_read_the_answer)
+{
+    static const char *const flags[] = {"--header-timeout", "150ms", "--body-timeout",
+                                        "150ms", NULL};
+    static const struct {
+        const char *request, *more;
+    } cases[] = {
+        {"GET /li", "vez HTTP/1.1\r\nHost: a\r\n\r\n"},
+        {"GET /livez HTTP/1.1\r\nHost: a\r\nX: ", "y\r\n\r\n"},
+        {POST_HEAD "Content-Length: 7\r\n\r\n{\"a\"", ":1}"},
+        {POST_HEAD "Content-Length: 99\r\n\r\n{\"a\"", ":1"},
+    };
+    fixture_start(&f, flags);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        int fd = client_open(&f);
+        client_send(fd, cases[i].request);
+        struct pollfd told = {.fd = fd, .events = POLLIN};
+        ck_assert_int_eq(poll(&told, 1, 3000), 1);
+        int64_t told_ns = clock_now_ns();
+        client_send(fd, cases[i].more);
+        client_send_zeros(fd);
+        const char *answer = client_hear(fd);
+        ASSERT_STARTS(answer, "HTTP/1.1 408 ");
+        bool reset = client_is_reset(fd);
+        ck_assert(!reset || clock_now_ns() - told_ns > NS_PER_S / 2); /* its time */
+        ck_assert(client_is_closed(fd));
+        close(fd);
+        expect_record(answer, 408, "request-timeout",
+                      i > 1 ? "/v1/attention" : "other");
+    }
+    await(atomic_load(&f.site.connections) == 0);
+    ASSERT_HAS(ask(&f, "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n"),
+               "rejected_total{reason=\"request-timeout\"} 4\n");
     fixture_end(&f, false);
 }
 END_TEST
@@ -679,6 +785,7 @@ START_TEST(too_many_connections_are_told_so)
     ASSERT_HAS(answer, "\r\nX-Request-Id: ");
     ASSERT_HAS(answer, "problem:overloaded");
     ASSERT_HAS(answer, "(connection_limit)");
+    expect_record(answer, 503, "overloaded", "other");
     close(fds[0]);
     await(atomic_load(&f.site.connections) == 3);
     ASSERT_STARTS(ask(&f, "GET /livez HTTP/1.1\r\nHost: a\r\n\r\n"), "HTTP/1.1 200 ");
@@ -835,6 +942,35 @@ START_TEST(a_drain_answers_what_was_accepted)
 }
 END_TEST
 
+/* What a client has asked for behind it would make of the close a reset, which takes
+ * the answers from it. threat 24 */
+START_TEST(the_last_answer_reaches_who_has_asked_for_more)
+{
+    static const char *const flags[] = {"--connection-requests", "3", NULL};
+    static const char request[] = "GET /openapi.yaml HTTP/1.1\r\nHost: a\r\n\r\n";
+    enum { REQUESTS = 4000 };
+    char *all = calloc(REQUESTS, sizeof request);
+    for (char *end = all; end < all + REQUESTS * (sizeof request - 1);)
+        end = stpcpy(end, request);
+    fixture_start(&f, flags);
+    for (int closing = 0; closing < 2; closing++) {
+        atomic_store(&f.site.closing, closing);
+        int fd = client_open(&f);
+        client_send(fd, all);
+        for (int left = closing ? 1 : 3; left > 0; left--) {
+            const char *answer = client_hear(fd);
+            ASSERT_STARTS(answer, "HTTP/1.1 200 ");
+            ck_assert((left == 1) ==
+                      (strstr(answer, "\r\nConnection: close\r\n") != 0));
+        }
+        ck_assert(client_is_closed(fd));
+        close(fd);
+    }
+    free(all);
+    fixture_end(&f, false);
+}
+END_TEST
+
 /* threat 99 */
 START_TEST(while_it_is_announced_a_drain_goes_on_serving)
 {
@@ -870,9 +1006,57 @@ START_TEST(what_a_drain_cannot_finish_is_refused)
     ASSERT_HAS(answer, "problem:shutting-down");
     client_send(late, ":1}");
     ASSERT_STARTS(client_hear(late), "HTTP/1.1 503 ");
-    pthread_join(drainer, NULL);
     close(fd);
     close(late);
+    pthread_join(drainer, NULL);
+    fixture_end(&f, true);
+}
+END_TEST
+
+/* And goes on sending, as one who uploads does, before it looks. threat 100 */
+START_TEST(what_has_come_in_part_when_a_drain_ends_is_refused)
+{
+    static const char *const flags[] = {"--drain-timeout", "100ms", NULL};
+    static const struct {
+        const char *request, *route;
+    } cases[] = {
+        {"GET /live", "other"},
+        {"POST /v1/attention HTTP/1.1\r\nHost: a\r\nX: ", "other"},
+        {POST_HEAD "Content-Length: 9000000\r\n\r\n{\"a\"", "/v1/attention"},
+        {POST_HEAD "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", "/v1/attention"},
+    };
+    enum { CASES = sizeof cases / sizeof *cases };
+    int fds[2 * CASES];
+    fixture_start(&f, flags);
+    for (size_t i = 0; i < 2 * CASES; i++) {
+        fds[i] = client_open(&f);
+        if (i % 2) { /* on a connection that has had an answer */
+            client_send(fds[i], "GET /livez HTTP/1.1\r\nHost: a\r\n\r\n");
+            ASSERT_STARTS(client_hear(fds[i]), "HTTP/1.1 200 ");
+        }
+        client_send(fds[i], cases[i / 2].request);
+    }
+    int silent = client_open(&f);
+    await(atomic_load(&f.site.in_flight) == 6); /* whose first line has come */
+    pthread_t drainer = start_drain();
+    for (size_t i = 0; i < 2 * CASES; i++) {
+        struct pollfd told = {.fd = fds[i], .events = POLLIN};
+        ck_assert_int_eq(poll(&told, 1, 3000), 1);
+        client_send_zeros(fds[i]);
+    }
+    for (size_t i = 0; i < 2 * CASES; i++) {
+        const char *answer = client_hear(fds[i]);
+        ASSERT_STARTS(answer, "HTTP/1.1 503 ");
+        ASSERT_HAS(answer, "problem:shutting-down");
+        ASSERT_HAS(answer, "\r\nConnection: close\r\n");
+        ASSERT_HAS(answer, "\r\nRetry-After: 1\r\n");
+        ck_assert(client_is_closed(fds[i]));
+        close(fds[i]);
+        expect_record(answer, 503, "shutting-down", cases[i / 2].route);
+    }
+    ck_assert(client_is_closed(silent)); /* it asked for nothing */
+    close(silent);
+    pthread_join(drainer, NULL);
     fixture_end(&f, true);
 }
 END_TEST
@@ -959,10 +1143,13 @@ START_TEST(a_drain_ends_though_a_worker_hangs)
     ASSERT_HAS(answer, "\r\nConnection: close\r\n");
     ck_assert(client_is_closed(fd));
     close(fd);
+    expect_record(answer, 503, "shutting-down", "/v1/attention");
 
     atomic_store(&f.site.service->stuck, false);
     await(attention_service_idle(f.site.service));
     await(atomic_load(&f.site.in_flight) == 0);
+    struct request_record records[2];
+    ck_assert_uint_eq(request_log_read(f.site.request_log, records, 2), 1);
     fixture_end(&f, true);
 }
 END_TEST
@@ -984,7 +1171,8 @@ START_TEST(who_has_no_worker_left_is_not_ready)
 END_TEST
 
 TEST_PROGRAM(
-    "server", a_request_is_answered_by_the_pool, a_refusal_says_why, a_head_has_a_limit,
+    "server", a_request_is_answered_by_the_pool, a_refusal_says_why,
+    a_target_may_be_absolute, a_head_has_a_limit,
     requests_on_one_connection_are_answered_in_order, a_request_may_come_byte_by_byte,
     head_is_get_without_the_body, options_tells_what_is_allowed,
     a_refusal_is_sent_instead_of_100_continue, a_chunked_body_may_be_as_long_as_any,
@@ -998,11 +1186,14 @@ TEST_PROGRAM(
     who_leaves_while_the_next_window_is_written_is_given_up,
     what_goes_wrong_in_the_middle_of_an_answer_cuts_it,
     a_client_that_only_stopped_sending_is_answered, who_sends_too_slowly_is_cut,
+    who_goes_on_sending_after_the_deadline_can_read_the_answer,
     a_request_that_waits_in_the_pool_is_not_cut, too_many_connections_are_told_so,
     what_happened_is_counted_and_kept, metrics_may_have_a_listener_of_their_own,
     a_socket_file_works_and_is_removed, an_address_in_use_is_an_error,
-    a_drain_answers_what_was_accepted, while_it_is_announced_a_drain_goes_on_serving,
+    a_drain_answers_what_was_accepted, the_last_answer_reaches_who_has_asked_for_more,
+    while_it_is_announced_a_drain_goes_on_serving,
     what_a_drain_cannot_finish_is_refused,
+    what_has_come_in_part_when_a_drain_ends_is_refused,
     a_drain_waits_for_who_still_sends_what_was_refused, a_second_signal_ends_a_drain,
     a_signal_to_reload_does_not_hurry_a_drain, a_drain_ends_though_a_worker_hangs,
     who_has_no_worker_left_is_not_ready)

@@ -545,6 +545,113 @@ START_TEST(a_client_that_comes_again_may_use_its_ticket)
 }
 END_TEST
 
+/* threat 94 */
+START_TEST(who_must_make_room_is_told_through_the_session)
+{
+    static const char *const flags[] = {"--connection-limit", "4", NULL};
+    struct secure_client clients[4];
+    tls_start(&f, flags);
+    for (size_t i = 0; i < 4; i++) {
+        secure_open(&clients[i], &f);
+        secure_send(&clients[i], "GET /livez?");
+    }
+    ASSERT_STARTS(secure_hear(&clients[0]), "HTTP/1.1 408 ");
+    ck_assert(secure_is_closed(&clients[0]));
+    await(atomic_load(&f.site.connections) == 3);
+    for (size_t i = 0; i < 4; i++)
+        secure_close(&clients[i]);
+    tls_end(&f);
+}
+END_TEST
+
+static void *drain_it(void *unused)
+{
+    (void)unused;
+    ck_assert(drain(f.server, &f.site, f.wake[0]));
+    return NULL;
+}
+
+static const char *const beginnings[] = {"GET /livez?",
+                                         "GET /livez HTTP/1.1\r\nHost: a\r\nX: ",
+                                         POST_HEAD "Content-Length: 999999\r\n\r\n"};
+enum { BEGINNINGS = sizeof beginnings / sizeof *beginnings };
+
+/* All have begun a request when a drain begins, on connections that have had an answer:
+ * with it come the tickets, which are no answer. */
+static pthread_t begin_and_drain(struct secure_client clients[BEGINNINGS])
+{
+    static const char *const flags[] = {"--drain-timeout", "50ms", NULL};
+    pthread_t drainer;
+    tls_start(&f, flags);
+    for (size_t i = 0; i < BEGINNINGS; i++) {
+        secure_open(&clients[i], &f);
+        secure_send(&clients[i], GET);
+        ASSERT_STARTS(secure_hear(&clients[i]), "HTTP/1.1 200 ");
+        secure_send(&clients[i], beginnings[i]);
+    }
+    await(atomic_load(&f.site.in_flight) == 2); /* whose first line has come */
+    fixture_stop_accepting(&f);
+    ck_assert_int_eq(pthread_create(&drainer, NULL, drain_it, NULL), 0);
+    return drainer;
+}
+
+static void expect_refusal(struct secure_client *client)
+{
+    const char *answer = secure_hear(client);
+    ASSERT_STARTS(answer, "HTTP/1.1 503 ");
+    ASSERT_HAS(answer, "problem:shutting-down");
+}
+
+static void end_drain(struct secure_client clients[BEGINNINGS], pthread_t drainer)
+{
+    for (size_t i = 0; i < BEGINNINGS; i++)
+        secure_close(&clients[i]);
+    pthread_join(drainer, NULL);
+    fixture_end(&f, true);
+    tls_forget();
+}
+
+/* threat 100 */
+START_TEST(what_has_come_in_part_when_a_drain_ends_is_refused_through_the_session)
+{
+    struct secure_client clients[BEGINNINGS];
+    pthread_t drainer = begin_and_drain(clients);
+    for (size_t i = 0; i < BEGINNINGS; i++) {
+        expect_refusal(&clients[i]);
+        ck_assert(secure_is_closed(&clients[i]));
+    }
+    end_drain(clients, drainer);
+}
+END_TEST
+
+/* Unless this thread was so late that it looked as if the client was silent. */
+START_TEST(who_goes_on_sending_meanwhile_is_not_reset)
+{
+    struct secure_client clients[BEGINNINGS];
+    bool told[BEGINNINGS] = {false}, steady = true;
+    pthread_t drainer = begin_and_drain(clients);
+    int64_t last = clock_now_ns();
+    for (size_t left = BEGINNINGS, i = 0; left > 0; i = (i + 1) % BEGINNINGS) {
+        struct pollfd answer = {.fd = clients[i].fd, .events = POLLIN};
+        steady = steady && clock_now_ns() - last < 50 * NS_PER_MS;
+        last = clock_now_ns();
+        if (told[i])
+            continue;
+        if (poll(&answer, 1, 5) == 0) {
+            secure_send(&clients[i], "a");
+            continue;
+        }
+        told[i] = true;
+        left--;
+        expect_refusal(&clients[i]);
+        bool reset = client_is_reset(clients[i].fd);
+        steady = steady && clock_now_ns() - last < 50 * NS_PER_MS;
+        ck_assert(!reset || !steady);
+    }
+    end_drain(clients, drainer);
+}
+END_TEST
+
 START_TEST(a_drain_ends_connections_whatever_their_state)
 {
     tls_start(&f, no_flags);
@@ -631,6 +738,9 @@ TEST_PROGRAM("tls", a_request_over_tls_is_answered_as_over_a_plain_connection,
              connections_that_begin_while_it_is_replaced_have_one_or_the_other,
              what_is_named_can_be_checked_before_the_start,
              a_client_that_comes_again_may_use_its_ticket,
+             who_must_make_room_is_told_through_the_session,
+             what_has_come_in_part_when_a_drain_ends_is_refused_through_the_session,
+             who_goes_on_sending_meanwhile_is_not_reset,
              a_drain_ends_connections_whatever_their_state,
              a_probe_speaks_tls_where_the_service_does,
              the_metrics_have_tls_on_their_own_listener_too)

@@ -20,7 +20,7 @@ programs="http/test_guard conformance/test_vectors property/test_invariants prop
     codec/test_json_document base/test_buffer service/test_settings
     core/test_blas service/test_self_test service/test_syscall_filter service/test_precautions
     service/test_scheduler http/test_server http/test_tls http/test_tls_identity http/test_wire
-    http/test_watch http/test_pace http/test_farewell"
+    http/test_watch http/test_pace http/test_farewell http/test_target faults/test_site_faults"
 export ATTENTIOND_PROPERTY_CASES="${ATTENTIOND_PROPERTY_CASES:-1500}"
 ATTENTIOND_SHARED=$(cd "${ATTENTIOND_SHARED:-../shared}" 2>/dev/null && pwd) &&
     export ATTENTIOND_SHARED

@@ -1,0 +1,130 @@
+#include "http/cut.h"
+
+#include <sys/socket.h>
+
+#include "http/account.h"
+#include "http/last_words.h"
+#include "service/clock.h"
+
+/* Nobody waits for an answer who has sent nothing; nor who has had all of them. */
+static bool expects_answer(const struct exchange *x, int phase)
+{
+    if (phase == PHASE_IDLE)
+        return guard_is_within(&x->guard) ||
+               (x->requests == 0 && wire_has_heard(&x->wire));
+    return phase == PHASE_HEAD || phase == PHASE_BODY;
+}
+
+/* The request that is being read has an id as soon as its head is there. Written
+ * before the phase says so; false: it came just now. */
+static bool enter(struct exchange *x, int phase, enum error_code why, bool told)
+{
+    int64_t now = clock_now_ns();
+    x->cut.error = why;
+    x->cut.at_ns = now;
+    x->cut.began_ns = x->part_ns ? x->part_ns : now;
+    x->cut.id[0] = '\0';
+    x->gone_ns = now + NS_PER_S;
+    if (told && phase != PHASE_BODY)
+        request_id_generate(x->cut.id);
+    return exchange_enter(x, (enum exchange_phase)phase, PHASE_CUT);
+}
+
+static void tell(struct exchange *x, const struct error *e)
+{
+    struct buffer words;
+    const char *id = x->cut.id[0] ? x->cut.id : x->request.call.id;
+    x->cut.bytes = last_words_write(e, 1, id, &words);
+    wire_cut(&x->wire, &words);
+}
+
+static void tell_timeout(struct exchange *x, int phase)
+{
+    struct error e = {0};
+    error_set(&e, ERROR_REQUEST_TIMEOUT, "", "the %s was not complete in time (%s)",
+              phase == PHASE_BODY ? "body" : "head of the request",
+              phase == PHASE_BODY ? "body_timeout, body_rate" : "header_timeout");
+    tell(x, &e);
+}
+
+static bool cut(struct exchange *x, int phase)
+{
+    bool told = expects_answer(x, phase);
+    if (!enter(x, phase, ERROR_REQUEST_TIMEOUT, told))
+        return false; /* GCOVR_EXCL_LINE: it came just now */
+    metrics_add(exchange_site(x)->metrics, METRIC_CONNECTIONS_CUT, 1);
+    if (told)
+        tell_timeout(x, phase);
+    else if (phase == PHASE_ANSWERING)
+        shutdown(x->fd, SHUT_RDWR); /* in the middle */
+    else
+        wire_cut(&x->wire, NULL);
+    return true;
+}
+
+void cut_slow(struct exchange *x, int phase)
+{
+    bool found = cut(x, phase);
+    (void)found; /* or what was awaited came just now */
+}
+
+void cut_resting(struct exchange *x, int phase)
+{
+    bool found = cut(x, phase);
+    if (found && x->wire.session)
+        wire_wake(&x->wire);
+    else if (found)
+        shutdown(x->fd, SHUT_RDWR);
+}
+
+void cut_left(struct exchange *x, int phase)
+{
+    if (!enter(x, phase, ERROR_CANCELLED, false))
+        return; /* GCOVR_EXCL_LINE: it was taken just now */
+    atomic_store(&x->request.call.cancelled, true);
+    shutdown(x->fd, SHUT_RDWR);
+}
+
+void cut_late(struct exchange *x, int64_t now)
+{
+    enum { SILENCE_MS = 800 };
+    if (now > x->gone_ns)
+        shutdown(x->fd, SHUT_RDWR);
+    else if (now > x->gone_ns - SILENCE_MS * NS_PER_MS)
+        wire_wake(&x->wire);
+}
+
+static void say_stopping(struct error *e)
+{
+    error_set(e, ERROR_SHUTTING_DOWN, "",
+              "the service is shutting down and could not finish the request");
+}
+
+void cut_unfinished(struct exchange *x)
+{
+    struct error e = {0};
+    int phase = atomic_load(&x->phase);
+    bool reading = phase == PHASE_IDLE || phase == PHASE_HEAD || phase == PHASE_BODY;
+    if (!reading || !expects_answer(x, phase) ||
+        !enter(x, phase, ERROR_SHUTTING_DOWN, true))
+        return;
+    say_stopping(&e);
+    tell(x, &e);
+}
+
+void cut_hung(struct exchange *x)
+{
+    struct error e = {0};
+    struct buffer words;
+    if (!exchange_enter(x, PHASE_WORKING, PHASE_WATCHED))
+        return;
+    say_stopping(&e);
+    x->cut = (struct said){.error = e.code, .at_ns = clock_now_ns()};
+    x->cut.bytes = last_words_write(&e, 1, x->request.call.id, &words);
+    bool said = !words.failed && wire_say(&x->wire, words.data, words.length);
+    (void)said; /* it is cut in any case */
+    buffer_free(&words);
+    shutdown(x->fd, SHUT_RDWR);
+    account_for_hung(x);
+    atomic_store(&x->phase, PHASE_WORKING);
+}

@@ -1,0 +1,105 @@
+#include "http/request_body.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "http/last_words.h"
+#include "http/pace.h"
+#include "http/reply.h"
+
+/* A length is only announced: more room than FIRST_ROOM is taken as the bytes come,
+ * unless there is not that much even now, which is then said before they do. */
+bool request_body_begin(struct exchange *x, uint64_t body_length)
+{
+    struct request *r = &x->request;
+    struct site *site = exchange_site(x);
+    if (!r->route || r->route->method != METHOD_POST)
+        return true; /* what comes is read and ignored */
+
+    enum { UNKNOWN_LENGTH = 16 * 1024, FIRST_ROOM = 256 * 1024 };
+    arena_init(&r->call.arena, site->memory.limit, &site->memory);
+    r->call.arena.spare = &site->spares[(size_t)x->fd % SITE_SPARES].blocks;
+    size_t length =
+        r->body_kind == BODY_OF_LENGTH ? (size_t)body_length : UNKNOWN_LENGTH;
+    size_t limit = site->memory.limit, spent = atomic_load(&site->memory.spent);
+    bool hopeless = spent > limit || length > limit - spent;
+    r->body_room = length < FIRST_ROOM || hopeless ? length : FIRST_ROOM;
+    r->body = arena_alloc(&r->call.arena, r->body_room, 1, &r->refusal);
+    return r->body != NULL;
+}
+
+void request_body_pace(struct exchange *x)
+{
+    const struct request *r = &x->request;
+    atomic_store_explicit(
+        &x->deadline_ns,
+        pace_body_deadline(exchange_site(x)->settings, r->head_ns, r->body_bytes),
+        memory_order_relaxed);
+}
+
+static bool grow(struct request *r, size_t wanted)
+{
+    size_t room = 2 * r->body_room > wanted ? 2 * r->body_room : wanted;
+    char *body = arena_alloc(&r->call.arena, room, 1, &r->refusal);
+    if (!body)
+        return false;
+    memcpy(body, r->body, r->body_bytes);
+    r->body = body;
+    r->body_room = room;
+    return true;
+}
+
+static bool refuse_length(struct exchange *x)
+{
+    return error_set(&x->request.refusal, ERROR_TOO_LARGE, "",
+                     "the body has more than the %" PRIu64
+                     " bytes allowed (body_limit)",
+                     exchange_site(x)->settings->body_limit);
+}
+
+static bool keep(struct exchange *x, const char *data, size_t length)
+{
+    struct request *r = &x->request;
+    uint64_t limit = exchange_site(x)->settings->body_limit;
+    size_t sum = r->body_bytes + length;
+    r->must_close = sum > limit;
+    if (r->must_close)
+        return refuse_length(x);
+    if (sum > r->body_room && !grow(r, sum))
+        return false;
+    memcpy(r->body + r->body_bytes, data, length);
+    return true;
+}
+
+/* The library answers only when it has read a body to its end: where there may be none,
+ * the refusal is said past it. */
+static void give_up(struct exchange *x)
+{
+    struct request *r = &x->request;
+    struct buffer words;
+    if (!r->refusal.code)
+        (void)refuse_length(x);
+    r->error = r->refusal.code;
+    r->status = reply_status(r->error);
+    r->answer_bytes = last_words_write(&r->refusal, 1, r->call.id, &words);
+    bool said = !words.failed && wire_say(&x->wire, words.data, words.length);
+    (void)said; /* it is closed in any case */
+    buffer_free(&words);
+    x->linger = true;
+}
+
+bool request_body_take(struct exchange *x, const char *data, size_t length)
+{
+    struct request *r = &x->request;
+    if (r->body_bytes + length > 2 * exchange_site(x)->settings->body_limit) {
+        give_up(x);
+        return false;
+    }
+    if (r->body && !r->refusal.code && !keep(x, data, length)) {
+        r->body = NULL;
+        guard_ignore_body(&x->guard);
+    }
+    r->body_bytes += length;
+    request_body_pace(x);
+    return true;
+}
