@@ -20,6 +20,36 @@
 
 enum { EXIT_HUNG = 70, EXIT_CONFIG = 78 }; /* EX_SOFTWARE, EX_CONFIG of sysexits.h */
 
+static sigset_t signals_read(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    return set;
+}
+
+/* Signals are read from a descriptor by the main thread. They are blocked before any
+ * library is set up: the threads that OpenBLAS starts then inherit it and take none
+ * away, and one that comes while the settings are read, or while the process starts
+ * itself again, waits for its turn. */
+static void block_signals(void)
+{
+    const sigset_t set = signals_read();
+    sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
+__attribute__((section(".preinit_array"),
+               used)) static void (*const first)(void) = block_signals;
+
+/* Who only asks for a text, or for a probe, may be interrupted. */
+static void unblock_signals(void)
+{
+    const sigset_t set = signals_read();
+    sigprocmask(SIG_UNBLOCK, &set, NULL);
+}
+
 /* OpenBLAS starts its threads when it is loaded, before main: so the variable must
  * be there when the process starts. That it is there ends the recursion. */
 static void start_again_for_blas(char *argv[])
@@ -84,27 +114,9 @@ static void fit_descriptor_limit(struct settings *settings)
               LOG_I("connection_limit", settings->connection_limit));
 }
 
-/* The number of a process is that of its first thread. */
-/* GCOVR_EXCL_START: only in the moment before they are read from a descriptor. */
-static void pass_on(int number)
-{
-    tgkill(getpid(), getpid(), number); // NOLINT(bugprone-signal-handler): a bare call
-}
-/* GCOVR_EXCL_STOP */
-
-/* Signals are read from a descriptor by this thread; blocked before the first other
- * thread of ours starts, they reach no other. OpenBLAS may have some: see above. */
 static int open_signals(void)
 {
-    signal(SIGTERM, pass_on);
-    signal(SIGINT, pass_on);
-    signal(SIGHUP, pass_on);
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGHUP);
-    sigprocmask(SIG_BLOCK, &set, NULL);
+    const sigset_t set = signals_read();
     signal(SIGPIPE, SIG_IGN);
     return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
@@ -219,7 +231,7 @@ static bool start_and_serve(struct settings *s, int signals, int argc, char *arg
 
 static int run(struct settings *s, int argc, char *argv[])
 {
-    int signals = open_signals(); /* one that comes from here on waits for its turn */
+    int signals = open_signals();
     start_again_for_blas(argv);
     kept_memory_configure();
     log_configure(STDERR_FILENO, (enum log_format)s->log_format,
@@ -253,6 +265,8 @@ int main(int argc, char *argv[])
         fprintf(stderr, "attentiond: %s\n", e.message);
         return EXIT_CONFIG;
     }
+    if (action != ACTION_RUN)
+        unblock_signals();
     struct buffer text;
     buffer_init(&text, 1 << 20);
     switch (action) {

@@ -19,9 +19,10 @@ struct listener {
 MUST_USE bool listener_open(struct listener *l, const char *bind, uint16_t port,
                             struct error *e);
 
-/* Whether `bind` could be listened on as far as its text tells: a path fits into the
+/* Whether `bind`, the value of `setting`, could be listened on as far as its text
+ * tells: a well-formed address, what could be a name, or a path that fits into the
  * address of a socket file. Nothing is resolved. */
-MUST_USE bool listener_check(const char *bind, struct error *e);
+MUST_USE bool listener_check(const char *setting, const char *bind, struct error *e);
 
 /* No new connection begins from here on; those that wait, or whose handshake is under
  * way, can still be accepted. A connection that the kernel lets in between the last

@@ -46,7 +46,7 @@ static bool reserve(struct buffer *b, size_t more)
 
 void buffer_append(struct buffer *b, const char *bytes, size_t length)
 {
-    if (!reserve(b, length))
+    if (!reserve(b, length) || length == 0) /* of another that is empty: no bytes */
         return;
     memcpy(b->data + b->length, bytes, length);
     b->length += length;

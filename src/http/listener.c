@@ -21,29 +21,42 @@ union address {
     struct sockaddr_un file;
 };
 
+static bool path_fits(const char *setting, const char *path, struct error *e)
+{
+    const size_t room = sizeof((struct sockaddr_un *)NULL)->sun_path, n = strlen(path);
+    return (n > 0 && n < room) ||
+           error_set(e, ERROR_INVALID_INPUT, setting,
+                     "%s: unix: needs a path of 1 to %zu bytes behind it", setting,
+                     room - 1);
+}
+
 static bool unix_address(const char *path, union address *a, socklen_t *size,
                          struct error *e)
 {
-    size_t length = strlen(path);
-    if (length == 0 || length >= sizeof a->file.sun_path)
-        return error_set(e, ERROR_INVALID_INPUT, "bind",
-                         "unix: needs a path of 1 to %zu bytes behind it",
-                         sizeof a->file.sun_path - 1);
+    if (!path_fits("bind", path, e))
+        return false;
     memset(&a->file, 0, sizeof a->file);
     a->file.sun_family = AF_UNIX;
-    memcpy(a->file.sun_path, path, length);
+    memcpy(a->file.sun_path, path, strlen(path));
     *size = sizeof a->file;
     return true;
 }
 
+enum { HOST_BYTES = 256 };
+
 /* "[::1]" is written with brackets where a port follows; both are understood. */
+static void strip_brackets(const char *bind, char host[HOST_BYTES])
+{
+    bool bracketed = bind[0] == '[' && bind[strlen(bind) - 1] == ']';
+    snprintf(host, HOST_BYTES, "%.*s", (int)(strlen(bind) - (bracketed ? 2 : 0)),
+             bind + (bracketed ? 1 : 0));
+}
+
 static bool tcp_address(const char *bind, uint16_t port, union address *a,
                         socklen_t *size, struct error *e)
 {
-    char host[256], service[8];
-    bool bracketed = bind[0] == '[' && bind[strlen(bind) - 1] == ']';
-    snprintf(host, sizeof host, "%.*s", (int)(strlen(bind) - (bracketed ? 2 : 0)),
-             bind + (bracketed ? 1 : 0));
+    char host[HOST_BYTES], service[8];
+    strip_brackets(bind, host);
     snprintf(service, sizeof service, "%u", port);
 
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
@@ -59,13 +72,36 @@ static bool tcp_address(const char *bind, uint16_t port, union address *a,
     return true;
 }
 
-bool listener_check(const char *bind, struct error *e)
+/* The zone ("%eth0") is of a machine, and no matter of the text. */
+static bool is_ipv6(const char *host)
 {
-    union address a;
-    socklen_t size;
+    char address[HOST_BYTES];
+    struct in6_addr unused;
+    snprintf(address, sizeof address, "%.*s", (int)strcspn(host, "%"), host);
+    return inet_pton(AF_INET6, address, &unused) == 1;
+}
+
+/* Of digits and dots alone no name is made; the resolver takes short addresses, too. */
+static bool is_ipv4_or_name(const char *host)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz"
+                                  "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
+    struct in_addr unused;
+    if (host[strspn(host, "0123456789.")] == '\0')
+        return inet_aton(host, &unused) != 0;
+    return host[strspn(host, letters)] == '\0';
+}
+
+bool listener_check(const char *setting, const char *bind, struct error *e)
+{
+    char host[HOST_BYTES];
     size_t prefix = sizeof unix_prefix - 1;
-    return strncmp(bind, unix_prefix, prefix) != 0 ||
-           unix_address(bind + prefix, &a, &size, e);
+    if (strncmp(bind, unix_prefix, prefix) == 0)
+        return path_fits(setting, bind + prefix, e);
+    strip_brackets(bind, host);
+    return (strchr(host, ':') ? is_ipv6(host) : is_ipv4_or_name(host)) ||
+           error_set(e, ERROR_INVALID_INPUT, setting,
+                     "%s: %s is neither an address nor a name", setting, bind);
 }
 
 static bool resolve(const char *bind, uint16_t port, union address *a, socklen_t *size,

@@ -130,9 +130,11 @@ bool site_check(const struct settings *s, struct error *e)
     struct cors cors;
     struct keys *keys = NULL;
     struct tls *tls = NULL;
-    bool good = listener_check(s->bind, e) && listener_check(s->metrics_bind, e) &&
-                cors_read(s->cors_origins, &cors, e) && open_keys(s, &keys, e) &&
-                open_tls(s, NULL, &tls, e);
+    bool good =
+        listener_check("bind", s->bind, e) &&
+        (!s->metrics_bind[0] || listener_check("metrics_bind", s->metrics_bind, e)) &&
+        cors_read(s->cors_origins, &cors, e) && open_keys(s, &keys, e) &&
+        open_tls(s, NULL, &tls, e);
     keys_delete(keys);
     tls_delete(tls);
     return good;

@@ -72,6 +72,8 @@ char *text_file_read(const char *path, const char *setting, size_t most, size_t 
     close(fd);
     if (read)
         return text;
+    if (text)
+        explicit_bzero(text, most + 2); /* it may be of a private key */
     free(text);
     return NULL;
 }

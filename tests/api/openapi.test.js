@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync, readdirSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
-import { attention, get, request } from './support/client.js';
+import { attention, converse, get, request } from './support/client.js';
 import { assertClose, unpacked } from './support/numbers.js';
 import { page, pageFile } from './support/page.js';
 import { start, until } from './support/service.js';
@@ -54,6 +54,57 @@ describe('routes', () => {
       ];
       assert.deepEqual(headers.allow.split(/, */).sort(), expected.sort(), path);
     }
+  });
+});
+
+// converse() holds each answer against the page: one that its operation does not list fails.
+describe('what HTTP itself has refused is in the page, for every operation', () => {
+  let impatient;
+  before(async () => (impatient = await start(['--body-timeout', '100ms'])));
+  after(() => impatient.stop());
+
+  const cases = {
+    'a field without a colon': ['', 'HTTP/1.1', ['Host'], 400],
+    'a body that does not come': ['', 'HTTP/1.1', ['Content-Length: 5'], 408],
+    'a body over body_limit': ['', 'HTTP/1.1', ['Content-Length: 99999999999'], 413],
+    'a body of more than 63 bits': ['', 'HTTP/1.1', ['Content-Length: 99999999999999999999'], 413],
+    'chunk extensions without end': ['', 'HTTP/1.1', ['Transfer-Encoding: chunked', '', `5;${'a'.repeat(20000)}`], 413],
+    'a query without end': [`?${'a'.repeat(9000)}`, 'HTTP/1.1', [], 414],
+    'too many parameters': [`?${'a&'.repeat(99)}`, 'HTTP/1.1', [], 414],
+    'another expectation': ['', 'HTTP/1.1', ['Content-Length: 2', 'Expect: a-wonder'], 417],
+    'a field without end': ['', 'HTTP/1.1', [`X-Long: ${'a'.repeat(17000)}`], 431],
+    'too many fields': ['', 'HTTP/1.1', Array(99).fill('X-Many: a'), 431],
+    'another coding': ['', 'HTTP/1.1', ['Transfer-Encoding: gzip, chunked'], 501],
+    'another version': ['', 'HTTP/2.0', [], 505],
+  };
+  for (const [name, [query, version, fields, status]] of Object.entries(cases))
+    test(`${name}: ${status}`, async () => {
+      const to = { host: '127.0.0.1', port: impatient.port };
+      for (const { path, verb } of operations) {
+        const method = verb.toUpperCase();
+        const type = method === 'POST' ? ['Content-Type: application/json'] : [];
+        const text = [`${method} ${path}${query} ${version}`, 'Host: a', ...type, ...fields, '', ''].join('\r\n');
+        const { answers } = await converse(to, [text], { asked: [{ method, path }], silenceMs: 60000 });
+        assert.deepEqual(answers.map((answer) => answer.status), [status], `${method} ${path}`);
+      }
+    });
+
+  test('a connection too many: 503', async () => {
+    const small = await start(['--connection-limit', '4', '--body-timeout', '60s', '--drain-timeout', '0s']);
+    const to = { host: '127.0.0.1', port: small.port };
+    const upload = 'POST /v1/attention HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{';
+    const held = Array.from({ length: 4 }, () => converse(to, [upload], { silenceMs: 60000 }));
+    for (const { path, verb } of operations) {
+      const method = verb.toUpperCase();
+      const ask = `${method} ${path} HTTP/1.1\r\nHost: a\r\n\r\n`;
+      const status = await until('a refusal', async () => {
+        const { answers } = await converse(to, [ask], { asked: [{ method, path }], silenceMs: 60000 });
+        return answers[0]?.status === 503 && 503;
+      });
+      assert.equal(status, 503, `${method} ${path}`);
+    }
+    await small.stop();
+    await Promise.all(held);
   });
 });
 

@@ -178,7 +178,12 @@ describe('threat 120: a wrong setting stops the start with exit code 78 and one 
     'a line that is none': [['--config', file('workers\n')], {}, /1/],
     'a key twice': [['--config', file('workers = 1\nworkers = 2\n')], {}, /workers/],
     'a file that is not there': [['--config', join(folder, 'none.conf')], {}, /none\.conf/],
-    'a socket file without a path': [['--bind', 'unix:'], {}, /unix: needs a path of 1 to 107 bytes/],
+    'a socket file without a path': [['--bind', 'unix:'], {}, /bind: unix: needs a path of 1 to 107 bytes/],
+    'an address that is none': [['--bind', '300.1.1.1'], {}, /^attentiond: bind: 300\.1\.1\.1 is neither/],
+    'an address and its port in one': [['--bind', '127.0.0.1:8080'], {}, /^attentiond: bind: /],
+    'half an address in brackets': [[], { ATTENTIOND_BIND: '[::1' }, /^attentiond: bind: \[::1 /],
+    'metrics at an address that is none': [['--metrics-bind', '1.2.3.4.5'], {}, /^attentiond: metrics_bind: 1\.2\.3\.4\.5 /],
+    'metrics at a path that is too long': [['--metrics-bind', `unix:/${'x'.repeat(107)}`], {}, /^attentiond: metrics_bind: unix: /],
     'a folder as file': [['--config', folder], {}, /./],
   };
   for (const [name, [args, environment, says]] of Object.entries(cases))
@@ -192,17 +197,20 @@ describe('threat 120: a wrong setting stops the start with exit code 78 and one 
       }
     });
 
-  test('an address that is none stops the start, too', () => {
-    const { status, stderr } = run(['--bind', 'nowhere.invalid', '--port', '0']);
-    assert.ok(status > 0);
-    assert.match(stderr, /nowhere\.invalid/);
-    assert.equal(stderr.trim().split('\n').length, 1);
+  test('a name that is not resolved, or an address of another machine, is no wrong setting, but stops the start, too', () => {
+    for (const address of ['nowhere.invalid', '192.0.2.1', '2001:db8::1']) {
+      const { status, stderr } = run(['--bind', address, '--port', '0']);
+      assert.equal(status, 1, stderr);
+      assert.ok(stderr.includes(address), stderr);
+      assert.equal(stderr.trim().split('\n').length, 1);
+      assert.equal(run(['--check-config', '--bind', address]).status, 0);
+    }
   });
 
   test('a port that is taken is no wrong setting, but stops the start, too', async () => {
     const service = await start();
     const { status, stderr } = run(['--port', `${service.port}`]);
-    assert.ok(status > 0, stderr);
+    assert.equal(status, 1, stderr);
     assert.match(stderr, new RegExp(`${service.port}`));
     await compute(service, { sequences: [[1]] });
     await service.stop();

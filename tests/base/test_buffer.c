@@ -50,5 +50,18 @@ START_TEST(it_was_the_memory_that_was_too_little)
 }
 END_TEST
 
-TEST_PROGRAM("buffer", text_is_joined, beyond_the_ceiling_everything_fails,
-             it_was_the_memory_that_was_too_little)
+START_TEST(nothing_of_one_that_has_nothing_can_be_appended)
+{
+    struct buffer b, none;
+    buffer_init(&b, 16);
+    buffer_init(&none, 16);
+    buffer_text(&b, "a");
+    buffer_append(&b, none.data, none.length); /* its bytes are NULL */
+    ck_assert(!b.failed);
+    ck_assert_uint_eq(b.length, 1);
+    buffer_free(&b);
+}
+END_TEST
+
+TEST_PROGRAM("buffer", text_is_joined, nothing_of_one_that_has_nothing_can_be_appended,
+             beyond_the_ceiling_everything_fails, it_was_the_memory_that_was_too_little)

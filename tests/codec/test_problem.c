@@ -68,8 +68,9 @@ END_TEST
 
 START_TEST(bytes_that_are_not_utf8_are_repaired)
 {
-    const struct error e = {ERROR_INVALID_INPUT, "/a\xFF",
-                            "\xC3 \"\n\xED\xA0\x80 \xC3\xA4"};
+    const struct error e = {.code = ERROR_INVALID_INPUT,
+                            .path = "/a\xFF",
+                            .message = "\xC3 \"\n\xED\xA0\x80 \xC3\xA4"};
     char *text = written(&e, 422, "\x80");
     json_t *json = json_loads(text, 0, NULL);
     ck_assert_ptr_nonnull(json);
@@ -87,7 +88,8 @@ END_TEST
 
 START_TEST(our_own_mistakes_are_not_described)
 {
-    const struct error e = {ERROR_INTERNAL, "/secret", "core/tile.c fell over"};
+    const struct error e = {
+        .code = ERROR_INTERNAL, .path = "/secret", .message = "core/tile.c fell over"};
     char *text = written(&e, 500, "r1");
     ck_assert_ptr_nonnull(text);
     ck_assert_ptr_null(strstr(text, "tile"));

@@ -365,6 +365,7 @@ START_TEST(what_cannot_be_used_stops_the_start)
     const struct machine machine = {.cpus = 1, .memory = (size_t)1 << 30};
     struct error e = {0};
     write_keys(true);
+    strcpy(s.bind, "127.0.0.1");
     snprintf(s.keys_file, sizeof s.keys_file, "%s", path);
     ck_assert_msg(site_check(&s, &e), "%s", e.message);
     unlink(path);

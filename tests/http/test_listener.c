@@ -80,7 +80,7 @@ START_TEST(what_is_no_address_is_refused)
         {"999.0.0.1", "999.0.0.1 is no address: "},
         {"[::1", "[::1 is no address: "},
         {"", " is no address: "},
-        {"unix:", "unix: needs a path of 1 to 107 bytes behind it"},
+        {"unix:", "bind: unix: needs a path of 1 to 107 bytes behind it"},
         {"unix:/nowhere/a/b", "cannot listen on unix:/nowhere/a/b: No such file"},
         {"192.0.2.1", "cannot listen on 192.0.2.1 port 0: Cannot assign"},
     };
@@ -90,9 +90,6 @@ START_TEST(what_is_no_address_is_refused)
         ASSERT_HAS(e.message, cases[i].message);
         ck_assert_int_eq(l.fd, -1);
     }
-    ck_assert(!listener_check("unix:", &e));
-    ck_assert(listener_check("unix:/nowhere/a/b", &e));
-    ck_assert(listener_check("999.0.0.1", &e)); /* nothing is resolved */
     char path[128] = "unix:";
     memset(path + 5, 'x', 108);
     e = (struct error){0};
@@ -101,6 +98,49 @@ START_TEST(what_is_no_address_is_refused)
     e = (struct error){0};
     ck_assert_int_lt(listener_connect("999.0.0.1", 1, &e), 0);
     ASSERT_HAS(e.message, "999.0.0.1 is no address: ");
+}
+END_TEST
+
+START_TEST(an_address_that_cannot_be_meant_is_known_by_its_text)
+{
+    static const char *const good[] = {
+        "127.0.0.1",
+        "0.0.0.0",
+        "127.1",
+        "203.0.113.9", /* well-formed, but of another machine */
+        "::",
+        "::1",
+        "[::1]",
+        "fe80::1%none0",
+        "::ffff:127.0.0.1",
+        "localhost",
+        "a-host.example.",
+        "3f2a9b",
+        "my_service",
+        "unix:/nowhere/a/b",
+    };
+    static const char *const bad[] = {
+        "300.1.1.1",   "1.2.3.4.5",   "127.0.0.1.", "",    "[]",
+        "[::1",        "::1::",       "12345::",    ":::", "127.0.0.1:8080",
+        "two words",   "127.0.0.1/8", "*",          "a,b", "http://a",
+        "[fe80::1%]x", "h\xC3\xB6st",
+    };
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+        ck_assert_msg(listener_check("bind", good[i], &e), "%s", e.message);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        char message[128];
+        snprintf(message, sizeof message,
+                 "metrics_bind: %s is neither an address nor a name", bad[i]);
+        e = (struct error){0};
+        ck_assert_msg(!listener_check("metrics_bind", bad[i], &e), "%s", bad[i]);
+        ck_assert_int_eq(e.code, ERROR_INVALID_INPUT);
+        ck_assert_str_eq(e.path, "metrics_bind");
+        ck_assert_str_eq(e.message, message);
+    }
+    e = (struct error){0};
+    ck_assert(!listener_check("metrics_bind", "unix:", &e));
+    ck_assert_str_eq(e.message,
+                     "metrics_bind: unix: needs a path of 1 to 107 bytes behind it");
 }
 END_TEST
 
@@ -200,7 +240,9 @@ START_TEST(without_descriptors_nothing_is_opened)
 END_TEST
 
 TEST_PROGRAM("listener", an_address_is_written_as_it_is_connected_to,
-             what_is_no_address_is_refused, nobody_listens_after_it_was_closed,
+             what_is_no_address_is_refused,
+             an_address_that_cannot_be_meant_is_known_by_its_text,
+             nobody_listens_after_it_was_closed,
              a_socket_file_nobody_listens_on_is_replaced,
              a_file_that_is_no_socket_is_left_alone,
              without_descriptors_nothing_is_opened)
