@@ -11,35 +11,35 @@ static const struct {
     unsigned status;
     const char *text;
 } cases[] = {
-    {{ERROR_INVALID_INPUT, "/weights/wq/3", "has 63 numbers, expected 64"},
+    {{ERROR_INVALID_INPUT, "/weights/wq/3", "has 63 numbers, expected 64", false},
      422,
      TYPE "invalid-input\",\"title\":\"The request is not valid\",\"status\":422,"
           "\"detail\":\"/weights/wq/3: has 63 numbers, expected 64\","
           "\"instance\":\"r1\",\"errors\":[{\"pointer\":\"/weights/wq/3\","
           "\"detail\":\"has 63 numbers, expected 64\"}],"
           "\"error\":\"/weights/wq/3: has 63 numbers, expected 64\"}"},
-    {{ERROR_INVALID_INPUT, "", "needs sequences or query"},
+    {{ERROR_INVALID_INPUT, "", "needs sequences or query", false},
      422,
      TYPE "invalid-input\",\"title\":\"The request is not valid\",\"status\":422,"
           "\"detail\":\"needs sequences or query\",\"instance\":\"r1\","
           "\"errors\":[{\"pointer\":\"\",\"detail\":\"needs sequences or query\"}],"
           "\"error\":\"needs sequences or query\"}"},
-    {{ERROR_TOO_LARGE, "", "9 bytes (body_limit)"},
+    {{ERROR_TOO_LARGE, "", "9 bytes (body_limit)", false},
      413,
      TYPE "too-large\",\"title\":\"The request is over a limit\",\"status\":413,"
           "\"detail\":\"9 bytes (body_limit)\",\"instance\":\"r1\","
           "\"error\":\"9 bytes (body_limit)\"}"},
-    {{ERROR_TOO_LARGE, "/heads", "max_heads"},
+    {{ERROR_TOO_LARGE, "/heads", "max_heads", false},
      413,
      TYPE "too-large\",\"title\":\"The request is over a limit\",\"status\":413,"
           "\"detail\":\"/heads: max_heads\",\"instance\":\"r1\","
           "\"errors\":[{\"pointer\":\"/heads\",\"detail\":\"max_heads\"}],"
           "\"error\":\"/heads: max_heads\"}"},
-    {{ERROR_INVALID_JSON, "", "line 1"},
+    {{ERROR_INVALID_JSON, "", "line 1", false},
      400,
      TYPE "invalid-json\",\"title\":\"The body is not valid JSON\",\"status\":400,"
           "\"detail\":\"line 1\",\"instance\":\"r1\",\"error\":\"line 1\"}"},
-    {{ERROR_NOT_FOUND, "", ""},
+    {{ERROR_NOT_FOUND, "", "", false},
      404,
      TYPE "not-found\",\"title\":\"There is nothing here\",\"status\":404,"
           "\"detail\":\"There is nothing here\",\"instance\":\"r1\","
