@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "http/drain.h"
+#include "http/listener.h"
 #include "http/probe.h"
 #include "http/server.h"
 #include "service/clock.h"
@@ -217,7 +218,9 @@ static bool start_and_serve(struct settings *s, int signals, int argc, char *arg
     if (site_open(&site, s, &machine, e))
         server = server_new(&site, e);
     /* All threads are there, and all that is to be loaded. */
-    bool fit = server && syscall_filter_install((enum syscall_filter)s->seccomp, e);
+    bool unlinks = listener_is_file(s->bind) || listener_is_file(s->metrics_bind);
+    bool fit =
+        server && syscall_filter_install((enum syscall_filter)s->seccomp, unlinks, e);
     if (fit) {
         precautions_warn(s, geteuid());
         log_start(server, &site.info, started_ns);

@@ -19,6 +19,9 @@ struct listener {
 MUST_USE bool listener_open(struct listener *l, const char *bind, uint16_t port,
                             struct error *e);
 
+/* Is it unix:PATH? */
+bool listener_is_file(const char *bind);
+
 /* Whether `bind`, the value of `setting`, could be listened on as far as its text
  * tells: a well-formed address, what could be a name, or a path that fits into the
  * address of a socket file. Nothing is resolved. */

@@ -23,7 +23,8 @@ enum syscall_filter {
 /* For all threads there are, and for ever; no privileges can be gained any more
  * (PR_SET_NO_NEW_PRIVS). No thread can be started under SYSCALLS_FILTERED. False with
  * `e` set (ERROR_INTERNAL) when the kernel or the library refuses: nothing is
- * filtered then. */
-MUST_USE bool syscall_filter_install(enum syscall_filter which, struct error *e);
+ * filtered then. `unlinks`: names of files may be removed, as a socket file's is. */
+MUST_USE bool syscall_filter_install(enum syscall_filter which, bool unlinks,
+                                     struct error *e);
 
 #endif

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 static const char unix_prefix[] = "unix:";
+enum { PREFIX_BYTES = sizeof unix_prefix - 1 };
 
 union address {
     struct sockaddr any;
@@ -20,6 +21,11 @@ union address {
     struct sockaddr_in6 v6;
     struct sockaddr_un file;
 };
+
+bool listener_is_file(const char *bind)
+{
+    return strncmp(bind, unix_prefix, PREFIX_BYTES) == 0;
+}
 
 static bool path_fits(const char *setting, const char *path, struct error *e)
 {
@@ -95,9 +101,8 @@ static bool is_ipv4_or_name(const char *host)
 bool listener_check(const char *setting, const char *bind, struct error *e)
 {
     char host[HOST_BYTES];
-    size_t prefix = sizeof unix_prefix - 1;
-    if (strncmp(bind, unix_prefix, prefix) == 0)
-        return path_fits(setting, bind + prefix, e);
+    if (listener_is_file(bind))
+        return path_fits(setting, bind + PREFIX_BYTES, e);
     strip_brackets(bind, host);
     return (strchr(host, ':') ? is_ipv6(host) : is_ipv4_or_name(host)) ||
            error_set(e, ERROR_INVALID_INPUT, setting,
@@ -107,9 +112,8 @@ bool listener_check(const char *setting, const char *bind, struct error *e)
 static bool resolve(const char *bind, uint16_t port, union address *a, socklen_t *size,
                     struct error *e)
 {
-    size_t prefix = sizeof unix_prefix - 1;
-    if (strncmp(bind, unix_prefix, prefix) == 0)
-        return unix_address(bind + prefix, a, size, e);
+    if (listener_is_file(bind))
+        return unix_address(bind + PREFIX_BYTES, a, size, e);
     return tcp_address(bind, port, a, size, e);
 }
 
@@ -117,7 +121,7 @@ static bool failed(struct error *e, const char *what, const char *bind, uint16_t
 {
     int error = errno;
     char where[16] = "";
-    if (strncmp(bind, unix_prefix, sizeof unix_prefix - 1) != 0)
+    if (!listener_is_file(bind))
         snprintf(where, sizeof where, " port %u", port);
     return error_set(e, ERROR_INTERNAL, "bind", "cannot %s %s%s: %s", what, bind, where,
                      strerror(error));

@@ -9,28 +9,27 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 
-/* By name, as not every architecture has all of them, nor every libseccomp. */
+/* By name, as not every architecture has all of them, nor every libseccomp. Where two
+ * are said to be one, it depends on the architecture or the C library which it is. */
 static const char *const allowed[] = {
     /* what is open */
-    "read", "readv", "pread64", "write", "writev", "close", "lseek", "fcntl", "dup",
-    "dup2", "dup3", "fstat", "getdents64", "recvfrom", "recvmsg", "sendto", "sendmsg",
-    "shutdown", "getsockopt", "setsockopt", "getsockname", "getpeername", "accept",
-    "accept4",
-    /* waiting */
-    "poll", "ppoll", "epoll_wait", "epoll_pwait", "epoll_pwait2", "epoll_ctl", "futex",
-    "futex_time64", "sched_yield", "nanosleep", "clock_nanosleep", "restart_syscall",
+    "read", "write", "writev", "close", "lseek", "fcntl", "fstat", "getdents64",
+    "recvfrom", "sendto", "sendmsg", "shutdown", "getsockopt", "setsockopt", "accept4",
+    /* waiting: poll() is one of two, epoll_wait() and sleeping are, too */
+    "poll", "ppoll", "epoll_wait", "epoll_pwait", "epoll_ctl", "futex", "sched_yield",
+    "nanosleep", "clock_nanosleep", "restart_syscall",
     /* memory; see also below */
     "brk", "munmap", "mremap", "madvise",
-    /* files by name: to look at, and the socket file to be removed */
-    "stat", "lstat", "newfstatat", "statx", "access", "faccessat", "faccessat2",
-    "readlink", "readlinkat", "unlink", "unlinkat",
-    /* what is known of the machine and of this process */
-    "clock_gettime", "clock_getres", "gettimeofday", "time", "getrandom", "getpid",
-    "gettid", "getuid", "geteuid", "getgid", "getegid", "getrusage", "getrlimit",
-    "sysinfo", "uname", "getcpu", "sched_getaffinity",
-    /* signals, and threads that are just beginning or end */
-    "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sigaltstack", "tgkill",
-    "set_robust_list", "rseq", "membarrier", "exit", "exit_group"};
+    /* files by name, to look at: stat() is one of two; qsort() asks for sysinfo */
+    "stat", "newfstatat", "getrusage", "sysinfo", "sched_getaffinity", "geteuid",
+    /* clocks, where they take a call, and random numbers */
+    "clock_gettime", "gettimeofday", "time", "getrandom",
+    /* signals; abort(); threads that are just beginning, or end */
+    "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "getpid", "gettid", "tgkill",
+    "set_robust_list", "rseq", "exit", "exit_group"};
+
+/* To remove a socket file. */
+static const char *const unlinking[] = {"unlink", "unlinkat"};
 
 static const char *const deadly[] = {
     "execve",           "execveat",         "fork", "vfork", "ptrace",
@@ -52,7 +51,6 @@ static bool add_conditional(scmp_filter_ctx filter)
         const char *name;
         struct scmp_arg_cmp condition;
     } rules[] = {
-        {"open", SCMP_A1_64(SCMP_CMP_MASKED_EQ, WRITING, O_RDONLY)},
         {"openat", SCMP_A2_64(SCMP_CMP_MASKED_EQ, WRITING, O_RDONLY)},
         {"mmap", SCMP_A2_64(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)},
         {"mprotect", SCMP_A2_64(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)},
@@ -67,18 +65,26 @@ static bool add_conditional(scmp_filter_ctx filter)
     return true;
 }
 
-static bool add_rules(scmp_filter_ctx filter)
+static bool add_all(scmp_filter_ctx filter, uint32_t action, const char *const names[],
+                    size_t count)
 {
-    for (size_t i = 0; i < sizeof allowed / sizeof *allowed; i++)
-        if (!add(filter, SCMP_ACT_ALLOW, allowed[i], 0, NULL))
+    for (size_t i = 0; i < count; i++)
+        if (!add(filter, action, names[i], 0, NULL))
             return false;
-    for (size_t i = 0; i < sizeof deadly / sizeof *deadly; i++)
-        if (!add(filter, SCMP_ACT_KILL_PROCESS, deadly[i], 0, NULL))
-            return false;
-    return add_conditional(filter);
+    return true;
 }
 
-bool syscall_filter_install(enum syscall_filter which, struct error *e)
+static bool add_rules(scmp_filter_ctx filter, bool unlinks)
+{
+    return add_all(filter, SCMP_ACT_ALLOW, allowed, sizeof allowed / sizeof *allowed) &&
+           add_all(filter, SCMP_ACT_ALLOW, unlinking,
+                   unlinks ? sizeof unlinking / sizeof *unlinking : 0) &&
+           add_all(filter, SCMP_ACT_KILL_PROCESS, deadly,
+                   sizeof deadly / sizeof *deadly) &&
+           add_conditional(filter);
+}
+
+bool syscall_filter_install(enum syscall_filter which, bool unlinks, struct error *e)
 {
     if (which == SYSCALLS_ALL)
         return true;
@@ -87,7 +93,7 @@ bool syscall_filter_install(enum syscall_filter which, struct error *e)
     scmp_filter_ctx filter = seccomp_init(otherwise);
     int failure = ENOMEM;
     if (filter && seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1) == 0 &&
-        add_rules(filter))
+        add_rules(filter, unlinks))
         failure = -seccomp_load(filter);
     seccomp_release(filter);
     return failure == 0 ||

@@ -1,7 +1,7 @@
 // What the running service may do, and who may look into it.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { chmodSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
@@ -49,6 +49,17 @@ describe('seccomp', { skip: sanitized && 'skipped under a sanitizer' }, () => {
       assert.equal(spawnSync(binary, ['--probe'], { env }).status, 0);
       await service.stop();
     });
+});
+
+// Nobody else may remove files: see tests/service/test_syscall_filter.c.
+test('a socket file is removed at the end, filtered or not', { skip: sanitized && 'skipped under a sanitizer' }, async () => {
+  for (const word of ['off', 'on']) {
+    const path = join(folder, word);
+    const service = await start(['--seccomp', word, '--bind', `unix:${path}`]);
+    assert.ok(existsSync(path));
+    await service.stop();
+    assert.ok(!existsSync(path), word);
+  }
 });
 
 test('threat 122: it leaves no core dump, and others of its user cannot read its memory', async () => {
