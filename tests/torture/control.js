@@ -61,7 +61,7 @@ export class Control {
       frames: Array.from({ length: Math.min(last.readUInt32LE(28), FRAMES) }, (_, i) => {
         const frame = last.subarray(40 + i * FRAME);
         return { offset: frame.readBigUInt64LE(0), module: text(frame.subarray(8, 32)) };
-      }).filter(({ module }) => module !== 'faults.so'),
+      }).filter(({ module }) => module !== 'faults.so' && !/^lib[at]san/.test(module)),
     };
   }
 }

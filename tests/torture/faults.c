@@ -90,6 +90,13 @@ static _Atomic uint64_t eventfds[16]; /* a set of descriptors */
     if (!real)                     \
     real = (__typeof__(&name))dlsym(RTLD_NEXT, #name)
 
+/* Found by the constructor, which frees what was freed before. dlsym() frees what it
+ * has said of a failure, so whoever looked for it when it is called would come back for
+ * ever: the start of a sanitizer has such failures. */
+static __typeof__(&free) real_free;
+static void *freed_early[8192];
+static size_t freed_early_count;
+
 /* A crash says where, and is one still. */
 static void show_crash(int number)
 {
@@ -101,6 +108,9 @@ static void show_crash(int number)
 
 __attribute__((constructor)) static void open_control(void)
 {
+    real_free = (__typeof__(&free))dlsym(RTLD_NEXT, "free");
+    while (freed_early_count > 0)
+        real_free(freed_early[--freed_early_count]);
     signal(SIGSEGV, show_crash);
     signal(SIGABRT, show_crash);
     const char *path = getenv("TORTURE_CONTROL");
@@ -288,10 +298,32 @@ int posix_memalign(void **block, size_t alignment, size_t size)
 
 void free(void *block)
 {
-    REAL(free);
+    if (!real_free) { /* one thread, and more than enough room */
+        if (freed_early_count < sizeof freed_early / sizeof *freed_early)
+            freed_early[freed_early_count++] = block;
+        return;
+    }
     if (block && control)
         atomic_fetch_sub_explicit(&control->blocks, 1, memory_order_relaxed);
-    real(block);
+    real_free(block);
+}
+
+/* A sanitizer's would take its memory past malloc(), and give it back through free(). */
+char *strdup(const char *text)
+{
+    size_t size = strlen(text) + 1;
+    char *copy = malloc(size);
+    return copy ? memcpy(copy, text, size) : NULL;
+}
+
+/* What AddressSanitizer asks of a thread that begins, and ends the process without. */
+int pthread_getattr_np(pthread_t thread, pthread_attr_t *attributes)
+{
+    REAL(pthread_getattr_np);
+    inside = true;
+    int error = real(thread, attributes);
+    inside = false;
+    return error;
 }
 
 /* ---- the system ---- */
