@@ -112,8 +112,7 @@ static bool join(const struct pair *p, struct tls_identity *identity, struct err
     if (result >= 0)
         result = gnutls_session_ticket_key_generate(&identity->ticket_key);
     return result >= 0 || /* no memory, or no random numbers */
-           refuse(e, "tls_certificate", p->certificate_path, /* GCOVR_EXCL_LINE */
-                  gnutls_strerror(result));
+           refuse(e, "tls_certificate", p->certificate_path, gnutls_strerror(result));
 }
 
 static void free_pair(struct pair *p)
@@ -157,7 +156,8 @@ void tls_identity_release(struct tls_identity *identity)
         return;
     if (identity->credentials)
         gnutls_certificate_free_credentials(identity->credentials);
-    gnutls_memset(identity->ticket_key.data, 0, identity->ticket_key.size);
+    if (identity->ticket_key.data) /* or there was no memory for it, but a size */
+        gnutls_memset(identity->ticket_key.data, 0, identity->ticket_key.size);
     gnutls_free(identity->ticket_key.data);
     free(identity);
 }

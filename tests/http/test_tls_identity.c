@@ -1,6 +1,21 @@
 #include "http/tls_identity.h"
 
+#include <dlfcn.h>
+
 #include "http/tls_fixture.h"
+
+/* The library, which may have no memory left: what it then leaves is a size. */
+static bool key_fails;
+
+int gnutls_session_ticket_key_generate(gnutls_datum_t *key)
+{
+    int (*real)(gnutls_datum_t *);
+    *(void **)&real = dlsym(RTLD_NEXT, "gnutls_session_ticket_key_generate");
+    if (!key_fails)
+        return real(key);
+    *key = (gnutls_datum_t){.data = NULL, .size = 64};
+    return GNUTLS_E_MEMORY_ERROR;
+}
 
 static struct tls_identity *load(const char *certificate, const char *key, time_t now,
                                  struct error *e)
@@ -86,6 +101,21 @@ START_TEST(the_last_second_counts)
 }
 END_TEST
 
+START_TEST(without_a_key_for_tickets_there_is_none)
+{
+    struct error e;
+    tls_make("one", 3600);
+    key_fails = true;
+    struct tls_identity *identity = load("one.pem", "one.key", time(NULL), &e);
+    key_fails = false;
+    ck_assert_ptr_null(identity);
+    ck_assert_int_eq(e.code, ERROR_INVALID_INPUT);
+    ck_assert_ptr_nonnull(strstr(e.message, "memory"));
+    tls_forget();
+}
+END_TEST
+
 TEST_PROGRAM("tls_identity", a_pair_is_held_until_the_last_lets_go,
+             without_a_key_for_tickets_there_is_none,
              what_cannot_be_used_is_refused_with_its_setting_and_file,
              the_last_second_counts)
