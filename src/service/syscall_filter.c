@@ -21,7 +21,8 @@ static const char *const allowed[] = {
     /* memory; see also below */
     "brk", "munmap", "mremap", "madvise",
     /* files by name, to look at: stat() is one of two; qsort() asks for sysinfo */
-    "stat", "newfstatat", "getrusage", "sysinfo", "sched_getaffinity", "geteuid",
+    "stat", "newfstatat", "statx", "getrusage", "sysinfo", "sched_getaffinity",
+    "geteuid",
     /* clocks, where they take a call, and random numbers */
     "clock_gettime", "gettimeofday", "time", "getrandom",
     /* signals; abort(); threads that are just beginning, or end */

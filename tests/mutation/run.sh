@@ -32,15 +32,17 @@ pattern=${1:-.}
 jobs=${JOBS:-2}
 
 # A mistake is a block of lines, ended by an empty one: its name, the file, what stands
-# there, each line behind "-", and what is put in its place, behind "+". Writes what
-# mistake $1 makes of its file to stdout, whose first line is then "name|file"; nothing
-# when there is no such mistake, and "name|file|count" alone when the text to replace
-# does not stand there exactly once.
+# there, each line behind "-", and what is put in its place, behind "+". Behind the file may
+# stand the program that notices: it is run before all others, which saves their time.
+# Writes what mistake $1 makes of its file to stdout, behind a line
+# "name|file|count|program": how often the text to replace stands there, which must be
+# once. Nothing when there is no such mistake.
 make_mistake() {
     awk -v number="$1" '
         BEGIN { RS = ""; FS = "\n" }
         NR != number { next }
         {
+            name = $1; split($2, where, " "); file = where[1]
             old = ""; new = ""
             for (n = 3; n <= NF; n++) {
                 line = substr($n, 2) "\n"
@@ -48,11 +50,11 @@ make_mistake() {
                 else new = new line
             }
             RS = "\001"
-            if ((getline text < $2) <= 0) text = ""
+            if ((getline text < file) <= 0) text = ""
             at = index(text, old); count = 0
             for (rest = text; (i = index(rest, old)) > 0; rest = substr(rest, i + 1)) count++
-            if (count != 1) { print $1 "|" $2 "|" count; exit }
-            print $1 "|" $2
+            print name "|" file "|" count "|" where[2]
+            if (count != 1) exit
             printf "%s", substr(text, 1, at - 1) new substr(text, at + length(old))
             exit
         }' "$list"
@@ -67,29 +69,30 @@ restore() {
     done
 }
 
-# The programs, likely witnesses of a mistake in file $1 first: the module's own tests, then
-# those of its folder.
+# The programs, likely witnesses of a mistake in file $1 first: the one that is named, $2,
+# the module's own tests, then those of its folder.
 order_programs() {
     # shellcheck disable=SC2086 # one word a program
-    printf '%s\n' $programs | awk -v file="$1" '
+    printf '%s\n' $programs | awk -v file="$1" -v named="$2" '
         BEGIN { sub(/^src\//, "", file); sub(/\.[ch]$/, "", file); split(file, part, "/") }
         {
             name = $0
             sub(/\/test_/, "/", name)
             rank = index(file, name) == 1 ? 1 : index($0, part[1] "/") == 1 ? 2 : 3
             if ($0 ~ /^(conformance|property)/) rank = part[1] == "core" ? 2 : 4
+            if ($0 == named) rank = 0
             print rank, NR, $0
         }' | sort -k1,1n -k2,2n | cut -d" " -f3
 }
 
 # Builds and runs one program after another; prints the one that failed.
 find_witness() {
-    for program in $(order_programs "$1"); do
+    for program in $(order_programs "$1" "$2"); do
         timeout 120 make -s "build/release/tests/$program" >log 2>&1 || {
             echo "does not compile"
             return
         }
-        timeout 60 "build/release/tests/$program" >log 2>&1 || {
+        timeout 30 "build/release/tests/$program" >log 2>&1 || {
             echo "$program"
             return
         }
@@ -104,19 +107,16 @@ run_share() {
     cd "$work/$1" || exit 1
     number=$1
     while make_mistake "$number" >mistake && [ -s mistake ]; do
-        head=$(head -n 1 mistake)
-        name=${head%%|*}
-        rest=${head#*|}
-        file=${rest%%|*}
+        IFS='|' read -r name file count named <mistake
         if ! expr "$name" : ".*$pattern" >/dev/null; then
             :
-        elif [ "$rest" != "$file" ]; then
-            echo "stale|$name|stands ${rest#*|} times in $file"
+        elif [ "$count" != 1 ]; then
+            echo "stale|$name|stands $count times in $file"
         else
             touch stamp
             sleep 0.01
             tail -n +2 mistake >"$file"
-            witness=$(find_witness "$file")
+            witness=$(find_witness "$file" "$named")
             case $witness in
             "") echo "survived|$name|$file" ;;
             "does not compile") echo "stale|$name|$witness" ;;

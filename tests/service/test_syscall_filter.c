@@ -123,7 +123,7 @@ static int call_what_is_idle(void)
 {
     static const long idle[] = {
         SYS_dup,         SYS_dup3,       SYS_pread64,     SYS_recvmsg, SYS_accept,
-        SYS_getsockname, SYS_statx,      SYS_readlinkat,  SYS_getuid,  SYS_uname,
+        SYS_getsockname, SYS_readlink,   SYS_readlinkat,  SYS_getuid,  SYS_uname,
         SYS_faccessat,   SYS_membarrier, SYS_sigaltstack, SYS_getcpu,  SYS_readv,
     };
     for (size_t i = 0; i < sizeof idle / sizeof *idle; i++)

@@ -308,7 +308,8 @@ void free(void *block)
     real_free(block);
 }
 
-/* A sanitizer's would take its memory past malloc(), and give it back through free(). */
+/* A sanitizer's would take its memory past malloc(), and give it back through free().
+ */
 char *strdup(const char *text)
 {
     size_t size = strlen(text) + 1;
