@@ -25,9 +25,10 @@ static const char *const allowed[] = {
     "geteuid",
     /* clocks, where they take a call, and random numbers */
     "clock_gettime", "gettimeofday", "time", "getrandom",
-    /* signals; abort(); threads that are just beginning, or end */
-    "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "getpid", "gettid", "tgkill",
-    "set_robust_list", "rseq", "exit", "exit_group"};
+    /* signals, on a stack of their own under a sanitizer; abort(); threads that are
+     * just beginning, or end */
+    "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sigaltstack", "getpid", "gettid",
+    "tgkill", "set_robust_list", "rseq", "exit", "exit_group"};
 
 /* To remove a socket file. */
 static const char *const unlinking[] = {"unlink", "unlinkat"};

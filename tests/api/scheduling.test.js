@@ -12,7 +12,7 @@ const problem = (name) => `urn:attentiond:problem:${name}`;
 const heavy = heavyRequest(sanitized ? 1 / 200 : 1 / 10);
 const queueWork = async (service) =>
   Number(/^attentiond_queue_work_flops (\S+)$/m.exec((await get(service, '/metrics')).text)[1]);
-const bounded = (limit) => start(['--workers', '1', '--queue-work', `${limit}`]);
+const bounded = (limit, more = []) => start(['--workers', '1', '--queue-work', `${limit}`, ...more]);
 
 // What the service predicts for a heavy body once it is read: a refusal says it.
 async function predictedWork(body = heavy) {
@@ -81,7 +81,7 @@ test('what bodies of a size have cost is expected of the next, which is refused 
   const parsed = async (service) =>
     Number(/^attentiond_stage_duration_seconds_count\{stage="parse"\} (\d+)$/m.exec((await get(service, '/metrics')).text)[1]);
   for (const before of [0, 16]) {
-    const service = await bounded(limit);
+    const service = await bounded(limit, ['--queue-wait', '60min']);
     for (let i = 0; i < before; i++) assert.equal((await attention(service, heavy)).status, 200);
     const leave = postAndLeave(service, long);
     await until('it is read', async () => (await queueWork(service)) > limit / 2);
