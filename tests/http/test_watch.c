@@ -255,7 +255,10 @@ START_TEST(what_rests_gives_way_when_there_is_no_room)
     STARTS(client_hear(fds[1]), "HTTP/1.1 200 ");
     bool served = false; /* once: the next one may come before it is closed */
     await(served || (served = strncmp(ask(&f, LIVEZ), "HTTP/1.1 200 ", 13) == 0));
-    ck_assert(client_is_closed(fds[3]) || client_is_closed(fds[0]));
+    size_t cut = 0; /* who waits for nothing hears an end, or a 408 */
+    for (size_t i = 0; i < 32; i++)
+        cut += poll(&(struct pollfd){.fd = fds[i], .events = POLLIN}, 1, 0) == 1;
+    ck_assert_uint_gt(cut, 0);
     for (size_t i = 1; i <= 5; i += 4) {
         client_send(fds[i], LIVEZ);
         STARTS(client_hear(fds[i]), "HTTP/1.1 200 ");
