@@ -48,8 +48,7 @@ void arena_spare_free(struct arena_spare *spare);
 /* Room for `count` items of `size` bytes, uninitialised and aligned to
  * ARENA_ALIGNMENT; owned by the arena. Zero items give a valid pointer. NULL,
  * with `e` set to ERROR_OUT_OF_MEMORY, when the limit or the shared budget is
- * spent or the system has no memory. It is `lasting` when this arena alone, with no
- * other beside it, would be refused as well. */
+ * spent or the system has no memory. */
 MUST_USE void *arena_alloc(struct arena *a, size_t count, size_t size, struct error *e);
 
 /* Gives back the end of the newest allocation, `room`: of its `had` bytes only

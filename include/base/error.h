@@ -46,7 +46,6 @@ struct error {
     enum error_code code;
     char path[256]; /* JSON Pointer (RFC 6901), e.g. "/weights/wq/3"; "": the whole */
     char message[320]; /* one sentence for the client, without a full stop */
-    bool lasting;      /* of ERROR_OUT_OF_MEMORY: the request is too large even alone */
 };
 
 /* Records a failure and returns false, so that callers write

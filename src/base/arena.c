@@ -73,14 +73,9 @@ void arena_spare_free(struct arena_spare *spare)
 }
 
 /* A block of its own for a big request, a shared one for small ones. */
-static size_t block_bytes(size_t bytes)
-{
-    return bytes > BLOCK_BYTES ? bytes : BLOCK_BYTES;
-}
-
 static struct arena_block *block_new(size_t bytes, const struct arena *a)
 {
-    size_t capacity = block_bytes(bytes);
+    size_t capacity = bytes > BLOCK_BYTES ? bytes : BLOCK_BYTES;
     if (!budget_take(a->budget, capacity))
         return NULL;
 
@@ -116,38 +111,20 @@ void arena_free(struct arena *a)
 
 static void *refuse(const struct arena *a, size_t count, size_t size, struct error *e)
 {
-    e->lasting |= e->code == ERROR_NONE;
     error_set(e, ERROR_OUT_OF_MEMORY, "",
               "needs %zu x %zu bytes beside %zu, a request may use %zu (memory_limit)",
               count, size, a->used, a->limit);
     return NULL;
 }
 
-static size_t blocks_bytes(const struct arena *a)
-{
-    size_t sum = 0;
-    for (const struct arena_block *b = a->blocks; b; b = b->next)
-        sum += b->capacity;
-    return sum;
-}
-
 static bool no_block(const struct arena *a, size_t bytes, struct error *e)
 {
     if (!a->budget)
         return error_set(e, ERROR_OUT_OF_MEMORY, "", "no memory for %zu bytes", bytes);
-
-    const size_t own = blocks_bytes(a), limit = a->budget->limit;
-    if (own > limit || block_bytes(bytes) > limit - own) {
-        e->lasting |= e->code == ERROR_NONE;
-        return error_set(e, ERROR_OUT_OF_MEMORY, "",
-                         "needs %zu bytes beside %zu, there are %zu for all requests "
-                         "together (memory_limit)",
-                         bytes, own, limit);
-    }
     return error_set(e, ERROR_OUT_OF_MEMORY, "",
                      "needs %zu bytes, of the %zu for all requests together %zu are in "
                      "use (memory_limit)",
-                     bytes, limit,
+                     bytes, a->budget->limit,
                      atomic_load_explicit(&a->budget->spent, memory_order_relaxed));
 }
 

@@ -211,7 +211,7 @@ void reply_problem(struct exchange *x, const struct error *error)
 
     if (status == 401)
         response = with(response, "WWW-Authenticate", "Bearer");
-    if (status == 429 || (status == 503 && !error->lasting))
+    if (status == 429 || status == 503)
         response = with_retry_after(x, error->code, response);
     if (status == 405) {
         char allow[ALLOW_BYTES];

@@ -69,7 +69,6 @@ START_TEST(a_refusal_says_what_is_needed_beside_what)
     struct error ours = {0}, all = {0}, far = {0};
     ck_assert_ptr_nonnull(arena_alloc(&a, 1000, 150, &ours));
     ck_assert_ptr_null(arena_alloc(&a, 10000, 6, &ours));
-    ck_assert(ours.lasting);
     ck_assert_str_eq(ours.message, "needs 10000 x 6 bytes beside 150000, a request may "
                                    "use 200000 (memory_limit)");
     ck_assert_ptr_null(arena_alloc(&b, 150001, 1, &all));
@@ -78,53 +77,7 @@ START_TEST(a_refusal_says_what_is_needed_beside_what)
     ck_assert_ptr_null(arena_alloc(&b, SIZE_MAX / 4, 1, &far));
     ck_assert_int_eq(far.code, ERROR_OUT_OF_MEMORY);
     arena_free(&a);
-    arena_free(&b);
     ck_assert_uint_eq(budget.spent, 0);
-}
-END_TEST
-
-/* Who comes back to a lasting one comes back in vain. */
-START_TEST(what_would_be_refused_alone_is_lasting)
-{
-    enum { LIMIT = 300000, BLOCK = 64 * 1024 };
-    struct memory_budget budget = {.limit = LIMIT};
-    struct arena a, other;
-    arena_init(&a, SIZE_MAX, &budget);
-    arena_init(&other, SIZE_MAX, &budget);
-    static const struct {
-        size_t own, others, wanted;
-        bool refused, lasting;
-    } cases[] = {
-        {0, 0, 299968, false, false},
-        {0, 0, LIMIT + 1, true, true},
-        {0, 1, LIMIT - 100, true, false}, /* a block of the other's is all there is */
-        {0, 1, LIMIT + 1, true, true},
-        {100, 0, LIMIT - BLOCK - 64, false, false},
-        {100, 0, LIMIT - BLOCK + 64, true,
-         true}, /* its own first block is in the way */
-        {100, 1, LIMIT - BLOCK - 64, true, false},
-        {250000, 0, 10, true, true}, /* no room for another shared block */
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct error e = {0};
-        if (cases[i].own)
-            ck_assert_ptr_nonnull(arena_alloc(&a, cases[i].own, 1, &e));
-        if (cases[i].others)
-            ck_assert_ptr_nonnull(arena_alloc(&other, cases[i].others, 1, &e));
-        bool refused = !arena_alloc(&a, cases[i].wanted, 1, &e);
-        ck_assert_msg(refused == cases[i].refused, "case %zu: %s", i, e.message);
-        ck_assert_msg(e.lasting == cases[i].lasting, "case %zu: %s", i, e.message);
-        if (e.lasting)
-            ck_assert_ptr_nonnull(strstr(e.message, "there are 300000 for all requests "
-                                                    "together (memory_limit)"));
-        arena_free(&a);
-        arena_free(&other);
-    }
-    struct error first = {0};
-    error_set(&first, ERROR_INVALID_INPUT, "", "the cause");
-    ck_assert_ptr_null(arena_alloc(&a, LIMIT + 1, 1, &first));
-    ck_assert_ptr_null(arena_alloc(&a, SIZE_MAX, 1, &first));
-    ck_assert(!first.lasting);
 }
 END_TEST
 
@@ -221,7 +174,6 @@ TEST_PROGRAM("arena", rooms_are_aligned_and_apart,
              a_spent_limit_is_refused_even_when_the_product_wraps,
              arenas_share_a_budget_and_give_it_back,
              a_refusal_says_what_is_needed_beside_what,
-             what_would_be_refused_alone_is_lasting,
              what_the_system_does_not_have_is_out_of_memory,
              a_spare_block_goes_from_one_arena_to_the_next,
              a_spare_block_needs_its_budget_like_any_other,

@@ -67,8 +67,7 @@ END_TEST
 
 static void write_problem(struct buffer *out)
 {
-    static const struct error e = {
-        .code = ERROR_INVALID_INPUT, .path = "/heads", .message = "must be 1 or more"};
+    static const struct error e = {ERROR_INVALID_INPUT, "/heads", "must be 1 or more"};
     problem_write(&e, 422, "r1", out);
 }
 

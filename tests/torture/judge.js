@@ -21,10 +21,7 @@ const isExcuse = (answer, { heads, group }) => {
   const problem = readProblem(answer);
   // Where the deadlines are as short as what lasts.
   if (group === 'tight' && problem && slugOf(problem) === 'request-timeout') return true;
-  if (!problem || !excuses[answer.status]?.includes(slugOf(problem))) return false;
-  // Nobody is told when to come back with what would not fit alone either.
-  const hopeless = /(a request may use|there are) \d+ .*\(memory_limit\)$/.test(problem.detail);
-  return hopeless ? slugOf(problem) === 'out-of-memory' : answer.headers['retry-after'] !== undefined;
+  return problem !== null && excuses[answer.status]?.includes(slugOf(problem)) && answer.headers['retry-after'] !== undefined;
 };
 
 // What an answer says, without what is another thing each time.

@@ -114,12 +114,6 @@ function checkOperation(answer, at) {
     checkSchema(response.at + pointer('content', type, 'schema').slice(1), value, 'the body');
 }
 
-// Of what does not fit in an idle service either, nobody is told when to come back.
-const isHopeless = ({ headers, json }) =>
-  headers['retry-after'] === undefined &&
-  json?.type === 'urn:attentiond:problem:out-of-memory' &&
-  /(a request may use|there are) \d+ .*\(memory_limit\)$/.test(json.detail);
-
 // answer: {method, path, status, headers (lower case), body (Buffer), text, json, sent}
 export function checkAnswer(answer) {
   const { method, status, headers } = answer;
@@ -128,7 +122,7 @@ export function checkAnswer(answer) {
     assert.equal(Number(headers['content-length']), answer.body.length);
   if (method === 'HEAD') assert.equal(answer.body.length, 0, 'HEAD has no body');
   if (status === 405) assert.ok(headers.allow, '405 has Allow');
-  if ((status === 503 && !isHopeless(answer)) || status === 429) assert.match(headers['retry-after'] ?? '', /^[1-9]\d*$/);
+  if (status === 503 || status === 429) assert.match(headers['retry-after'] ?? '', /^[1-9]\d*$/);
   if (status >= 400) assert.equal(headers['cache-control'], 'no-store');
   if (status >= 400 && method !== 'HEAD') checkProblem(answer);
 
