@@ -179,8 +179,8 @@ static struct buffer *keep(struct buffer *words)
 
 void wire_cut(struct wire *w, struct buffer *words)
 {
-    struct buffer *kept = w->session ? keep(words) : NULL;
     if (w->session) {
+        struct buffer *kept = keep(words);
         atomic_store(&w->last_words, kept);
         atomic_store(&w->cut, true);
         if (!kept)

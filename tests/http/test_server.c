@@ -191,8 +191,8 @@ START_TEST(a_target_may_be_absolute)
         "GET http://a/livez HTTP/1.1\r\nHost: a\r\n\r\n",
         "GET HTTP://A.b:8080/livez?c=%20d HTTP/1.1\r\nHost: a.B:8080\r\n\r\n",
         "GET http://[::1]/livez HTTP/1.0\r\nHost: [::1]\r\n\r\n",
-        "POST http://a/v1/attention HTTP/1.1\r\nHost: a\r\nContent-Length: 7\r\n"
-        "Content-Type: application/json\r\n\r\n{\"a\":1}",
+        ("POST http://a/v1/attention HTTP/1.1\r\nHost: a\r\nContent-Length: 7\r\n"
+         "Content-Type: application/json\r\n\r\n{\"a\":1}"),
         "GET http://a/metrics/requests?limit=1 HTTP/1.1\r\nHost: a\r\n\r\n",
     };
     fixture_start(&f, no_flags);
