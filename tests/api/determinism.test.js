@@ -95,7 +95,7 @@ const bytes = ({ text }) => {
 
 let services;
 before(async () => {
-  services = await Promise.all(['1', '2', '7'].map((workers) => start(['--workers', workers, '--queue-wait', '60s'])));
+  services = await Promise.all(['1', '2', '7'].map((workers) => start(['--workers', workers, '--queue-wait', '60min'])));
 });
 after(() => Promise.all(services.map((service) => service.stop())));
 

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { compute, get, request } from './support/client.js';
-import { binary, checkEnd, cleanEnvironment, sleep, start, until } from './support/service.js';
+import { binary, checkEnd, cleanEnvironment, start, until } from './support/service.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'attentiond-'));
 after(() => rmSync(folder, { recursive: true }));
@@ -73,7 +73,7 @@ describe('what is asked of the program alone', () => {
   test('--probe is not well while it drains', async () => {
     const service = await start(['--drain-delay', '1s']);
     service.signal('SIGTERM');
-    await sleep(200);
+    await until('it drains', () => /draining/.test(service.log));
     assert.notEqual(run(['--probe', '--port', `${service.port}`]).status, 0);
     await service.ended;
     checkEnd(service);
