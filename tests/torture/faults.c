@@ -153,17 +153,33 @@ static void describe(const char *name, int error, size_t ways)
 /* Of libraries that do not survive it, whoever calls them: OpenBLAS 0.3.21 asks for
  * pages until it has them, and its small kernels for Skylake and later do not look at
  * what malloc() gave; GMP ends the process; libtasn1 4.19 follows the NULL. */
-static bool is_deaf(unsigned kind, const char *name, enum mode mode, const void *caller)
+static bool is_of_one_that_is_deaf(const void *address)
 {
     static const char *const modules[] = {"/libopenblas", "/libgmp", "/libtasn1"};
-    bool lasting_mmap = strcmp(name, "mmap") == 0 && mode != MODE_ONCE;
     Dl_info info;
-    if ((kind != MEMORY && !lasting_mmap) || !dladdr(caller, &info))
+    if (!dladdr(address, &info))
         return false;
     for (size_t i = 0; i < sizeof modules / sizeof *modules; i++)
         if (strstr(info.dli_fname, modules[i]))
             return true;
     return false;
+}
+
+/* GMP allocates through a function of GnuTLS's. */
+static bool is_deaf(unsigned kind, const char *name, enum mode mode, const void *caller)
+{
+    bool lasting_mmap = strcmp(name, "mmap") == 0 && mode != MODE_ONCE;
+    if (kind != MEMORY && !lasting_mmap)
+        return false;
+    if (is_of_one_that_is_deaf(caller))
+        return true;
+    void *address[FRAMES];
+    inside = true;
+    int depth = backtrace(address, FRAMES), i = 0;
+    inside = false;
+    while (i < depth && address[i] != caller)
+        i++;
+    return i + 1 < depth && is_of_one_that_is_deaf(address[i + 1]);
 }
 
 static void *do_nothing(void *argument)
