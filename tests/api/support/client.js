@@ -222,58 +222,6 @@ export function raw(service, bytes, options = {}) {
   });
 }
 
-// Cuts what came over a connection into its answers, each checked against the page. `asked`
-// names what they answer, in order; its last entry stands for all that follow.
-function answersIn(bytes, asked) {
-  const answers = [];
-  for (let rest = bytes; rest.length; ) {
-    const { method, path, sent } = asked[Math.min(answers.length, asked.length - 1)];
-    const answer = parseAnswer(rest);
-    const length = method === 'HEAD' ? 0 : Number(answer.headers['content-length'] ?? 0);
-    rest = answer.body.subarray(length);
-    answer.body = answer.body.subarray(0, length);
-    answers.push(finish({ method, path, sent, ...answer }));
-  }
-  return answers;
-}
-
-// Writes the pieces, each a segment of its own, on one connection (`to`: what net.connect
-// takes), and listens until it is closed or silent for `silenceMs`. Returns the `answers`, whether it was
-// `closed`, how long that took, and the bytes.
-export function converse(to, pieces, options = {}) {
-  const { asked, silenceMs = 1500, halfClose = false } = options;
-  return new Promise((resolve, reject) => {
-    const begun = Date.now();
-    const options = { ...to, noDelay: true, allowHalfOpen: halfClose };
-    const socket = to.ca ? tls.connect(options) : net.connect(options);
-    const chunks = [];
-    let closed = false;
-    socket.on(to.ca ? 'secureConnect' : 'connect', async () => {
-      for (const piece of pieces) {
-        socket.write(piece);
-        if (pieces.length > 1) await new Promise((resume) => setImmediate(resume));
-      }
-      if (halfClose) socket.end();
-    });
-    socket.setTimeout(silenceMs, () => socket.destroy());
-    socket.on('data', (chunk) => chunks.push(chunk));
-    socket.on('end', () => {
-      closed = true;
-      socket.end();
-    });
-    socket.on('error', () => (closed = true));
-    socket.on('close', () => {
-      try {
-        const bytes = Buffer.concat(chunks);
-        const answers = asked ? answersIn(bytes, asked) : [];
-        resolve({ answers, bytes, closed, ms: Date.now() - begun });
-      } catch (error) {
-        reject(error);
-      }
-    });
-  });
-}
-
 // As postAndLeave(), but with a reset instead of a FIN.
 export function postAndReset(service, body) {
   const message = http.request(postOptions(service));
@@ -282,45 +230,90 @@ export function postAndReset(service, body) {
   return () => message.socket?.resetAndDestroy();
 }
 
-// Takes the answers off `bytes` that are there as a whole, each with a Content-Length; returns
-// how many bytes that were.
+// Takes the answers off `bytes` that are there as a whole, each checked against the page; returns how
+// many bytes that were. `asked` names what they answer, in order; its last entry stands for
+// all that follow.
 function takeAnswers(bytes, asked, answers) {
   let taken = 0;
   for (;;) {
     const head = bytes.indexOf('\r\n\r\n', taken);
     if (head < 0) return taken;
-    const length = Number(/\r\ncontent-length: *(\d+)/i.exec(bytes.toString('latin1', taken, head))?.[1]);
-    const end = head + 4 + length;
-    assert.ok(end >= 0, 'an answer without a length');
-    if (bytes.length < end) return taken;
-    const [method, path, sent] = asked[answers.length];
-    answers.push(finish({ method, path, sent, ...parseAnswer(bytes.subarray(taken, end)) }));
-    taken = end;
+    const text = bytes.toString('latin1', taken, head);
+    const interim = /^HTTP\/1\.[01] 1/.test(text);
+    if (interim && bytes.indexOf('\r\n\r\n', head + 4) < 0) return taken;
+    const { method, path, sent } = asked[Math.min(answers.length, asked.length - 1)];
+    const answer = parseAnswer(bytes.subarray(taken));
+    const length = method === 'HEAD' ? 0 : Number(answer.headers['content-length'] ?? 0);
+    if (answer.body.length < length) return taken;
+    taken = bytes.length - answer.body.length + length;
+    answer.body = answer.body.subarray(0, length);
+    answers.push(finish({ method, path, sent, ...answer }));
   }
+}
+
+// Writes the pieces, each a segment of its own, on one connection (`to`: what net.connect
+// takes), and listens until it is closed, silent for `silenceMs`, or `enough` answers have come. Returns
+// the `answers`, whether it was `closed`, how long that took, and the bytes.
+export function converse(to, pieces, options = {}) {
+  const { asked, silenceMs = 1500, halfClose = false, enough = Infinity } = options;
+  return new Promise((resolve, reject) => {
+    const begun = Date.now();
+    const options = { ...to, noDelay: true, allowHalfOpen: halfClose };
+    const socket = to.ca ? tls.connect(options) : net.connect(options);
+    const chunks = [];
+    const answers = [];
+    let rest = Buffer.alloc(0);
+    let closed = false;
+    socket.on(to.ca ? 'secureConnect' : 'connect', async () => {
+      for (const piece of pieces) {
+        socket.write(piece);
+        if (pieces.length > 1) await new Promise((resume) => setImmediate(resume));
+      }
+      if (halfClose) socket.end();
+    });
+    const hear = (chunk) => {
+      chunks.push(chunk);
+      if (!asked) return;
+      rest = Buffer.concat([rest, chunk]);
+      rest = rest.subarray(takeAnswers(rest, asked, answers));
+      if (answers.length >= enough) socket.destroy();
+    };
+    const fail = (error) => {
+      reject(error);
+      socket.destroy();
+    };
+    socket.setTimeout(silenceMs, () => socket.destroy());
+    socket.on('data', (chunk) => {
+      try {
+        hear(chunk);
+      } catch (error) {
+        fail(error);
+      }
+    });
+    socket.on('end', () => {
+      closed = true;
+      socket.end();
+    });
+    socket.on('error', () => (closed = true));
+    socket.on('close', () => {
+      if (rest.length && answers.length < enough) fail(new Error(`a part of an answer: ${rest.subarray(0, 2000)}`));
+      resolve({ answers, bytes: Buffer.concat(chunks), closed, ms: Date.now() - begun });
+    });
+  });
 }
 
 // Sends requests ([method, path, body?]) in one go over one connection, and returns the answers
 // in the order they came: fewer, where the connection was closed before.
-export function pipeline(service, asked) {
+export async function pipeline(service, asked) {
   const text = asked.map(([method, path, body]) => {
     const fields = body === undefined ? '' : `Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n`;
     return `${method} ${path} HTTP/1.1\r\nHost: a\r\n${fields}\r\n${body ?? ''}`;
   });
-  return new Promise((resolve, reject) => {
-    const socket = net.connect(service.port, '127.0.0.1', () => socket.write(text.join('')));
-    const answers = [];
-    let rest = Buffer.alloc(0);
-    socket.setTimeout(curlSeconds * 1000, () => socket.destroy(new Error('no answer in time')));
-    socket.on('data', (chunk) => {
-      try {
-        rest = Buffer.concat([rest, chunk]);
-        rest = rest.subarray(takeAnswers(rest, asked, answers));
-        if (answers.length === asked.length) socket.destroy();
-      } catch (error) {
-        socket.destroy(error);
-      }
-    });
-    socket.on('error', (error) => (['ECONNRESET', 'EPIPE', 'ECONNREFUSED'].includes(error.code) ? resolve(answers) : reject(error)));
-    socket.on('close', () => resolve(answers));
+  const { answers, closed } = await converse({ host: '127.0.0.1', port: service.port }, [text.join('')], {
+    asked: asked.map(([method, path, sent]) => ({ method, path, sent })),
+    silenceMs: curlSeconds * 1000,
+    enough: asked.length,
   });
+  assert.ok(closed || answers.length === asked.length, 'no answer in time');
+  return answers;
 }
