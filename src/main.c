@@ -115,11 +115,12 @@ static void fit_descriptor_limit(struct settings *settings)
               LOG_I("connection_limit", settings->connection_limit));
 }
 
-static int open_signals(void)
+static bool open_signals(int *fd, struct error *e)
 {
     const sigset_t set = signals_read();
     signal(SIGPIPE, SIG_IGN);
-    return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    *fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    return *fd >= 0 || error_set(e, ERROR_INTERNAL, "", "no descriptor for signals");
 }
 
 /* 0 when there is none. */
@@ -234,18 +235,17 @@ static bool start_and_serve(struct settings *s, int signals, int argc, char *arg
 
 static int run(struct settings *s, int argc, char *argv[])
 {
-    int signals = open_signals();
+    int signals;
+    struct error e = {0};
+    bool can_be_stopped = open_signals(&signals, &e);
     start_again_for_blas(argv);
     kept_memory_configure();
     log_configure(STDERR_FILENO, (enum log_format)s->log_format,
                   (enum log_level)s->log_level);
     fit_descriptor_limit(s);
 
-    struct error e = {0};
-    bool served = signals < 0 /* and it could not be stopped */
-                      ? error_set(&e, ERROR_INTERNAL, "", "no descriptor for signals")
-                      : (s->core_dumps || precautions_no_core_dumps(&e)) &&
-                            start_and_serve(s, signals, argc, argv, &e);
+    bool served = can_be_stopped && (s->core_dumps || precautions_no_core_dumps(&e)) &&
+                  start_and_serve(s, signals, argc, argv, &e);
     if (!served)
         log_write(LOG_ERROR, "start", LOG_S("error", e.message));
     if (e.code == ERROR_DEADLINE)

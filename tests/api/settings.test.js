@@ -152,6 +152,17 @@ describe('precedence', () => {
   });
 });
 
+test('settings that are wrong by the time of a SIGHUP are said, and change nothing', async () => {
+  const path = file('max_tokens = 9\n');
+  const service = await start(['--config', path]);
+  writeFileSync(path, 'max_tokens = 3\nlog_levle = warn\n');
+  service.signal('SIGHUP');
+  const line = await until('it is said', () => /^.*event=reload .*$/m.exec(service.log)?.[0]);
+  assert.match(line, /level=error .*log_levle.*did you mean log_level\?/);
+  assert.equal((await get(service, '/v1/info')).json.limits.max_tokens, 9);
+  await service.stop();
+});
+
 describe('threat 120: a wrong setting stops the start with exit code 78 and one line', () => {
   const cases = {
     'an unknown flag': [['--queue-dept', '5'], {}, /queue.depth/],

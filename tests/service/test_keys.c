@@ -406,6 +406,51 @@ START_TEST(tables_are_replaced_while_threads_look_at_them)
 }
 END_TEST
 
+/* Who is kept in compare() until the reload has waited for it. */
+static _Atomic(bool) looking, waited;
+static _Thread_local bool reloads; /* others, of OpenBLAS's, yield as well */
+
+int sched_yield(void)
+{
+    if (reloads)
+        atomic_store(&waited, true);
+    return 0;
+}
+
+static int compare_for_long(const void *a, const void *b, size_t n)
+{
+    for (atomic_store(&looking, true); !atomic_load(&waited);)
+        usleep(100);
+    return memcmp(a, b, n);
+}
+
+static void *look_for_long(void *keys)
+{
+    static struct key_use use;
+    return take(keys, 1, ROLE_INFER, &use) == KEY_TAKEN ? &use : NULL;
+}
+
+START_TEST(a_table_stays_while_somebody_looks_at_it)
+{
+    struct error e = {0};
+    pthread_t thread;
+    void *use;
+    write_keys("a infer " D(001) "\n");
+    struct keys *k = keys_new(path, 0, compare_for_long, &e);
+    ck_assert_msg(k != NULL, "%s", e.message);
+    ck_assert_int_eq(pthread_create(&thread, NULL, look_for_long, k), 0);
+    while (!atomic_load(&looking))
+        usleep(100);
+    reloads = true;
+    reload(k, "b infer " D(002) "\n"); /* ends only after it has waited */
+    ck_assert_int_eq(pthread_join(thread, &use), 0);
+    ck_assert_ptr_nonnull(use); /* it was in the table it looked at */
+    keys_give_back(use);
+    keys_delete(k);
+    unlink(path);
+}
+END_TEST
+
 TEST_PROGRAM("keys", a_key_may_do_what_its_roles_say,
              every_digest_is_compared_whichever_matches,
              one_key_has_so_many_at_once_and_leaves_the_others_theirs,
@@ -415,4 +460,5 @@ TEST_PROGRAM("keys", a_key_may_do_what_its_roles_say,
              a_refusal_names_file_and_line_and_nothing_of_what_is_there,
              what_is_no_file_of_keys_is_refused, without_memory_the_old_keys_stay,
              whichever_allocation_fails_the_old_keys_stay,
+             a_table_stays_while_somebody_looks_at_it,
              tables_are_replaced_while_threads_look_at_them)
