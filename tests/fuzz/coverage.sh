@@ -8,7 +8,8 @@ least=90
 
 parsers="codec/attention_inputs codec/attention_members codec/attention_options
     codec/attention_request codec/base64 codec/base64_avx2 codec/base64_avx512
-    codec/json_members codec/key_list codec/json_option codec/json_reader codec/json_string
+    codec/json_members codec/key_list codec/json_option codec/json_reader codec/json_refusal
+    codec/json_scalars codec/json_string
     codec/method_json codec/number_list codec/number_read codec/number_template
     codec/number_tokens codec/rope_json codec/tensor_json codec/tensor_nested
     codec/tensor_packed codec/tensor_pool codec/tensor_rows codec/terminal_text codec/utf8
