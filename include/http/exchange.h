@@ -30,8 +30,7 @@ enum exchange_phase {
     PHASE_WORKING,   /* suspended; the pool has the call */
     PHASE_WATCHED,   /* as before, and just now the watch looks at its socket */
     PHASE_ANSWERING, /* an answer was queued, or will be in this callback */
-    PHASE_CUT, /* a deadline passed, or the client left: the watch ended it, see cut.h
-                */
+    PHASE_CUT,       /* the watch has ended it, see cut.h */
 };
 
 /* The answer that is made before it is needed; see reply.h. */

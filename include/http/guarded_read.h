@@ -12,6 +12,9 @@
 
 #include "http/guard.h"
 
+/* A process has no larger descriptors, unless an administrator raised fs.nr_open. */
+enum { GUARDED_DESCRIPTORS = 1 << 20 };
+
 /* From now on `fd` is read through `g`, which is borrowed; by the thread that calls,
  * and until guarded_read_end(), which must come before `fd` is closed. False: `fd` is
  * too large to have a guard. */

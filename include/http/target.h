@@ -14,8 +14,7 @@ struct target {
     size_t path_length;
     const char *query; /* what follows the first '?', up to the end; "" without one */
 
-    const char
-        *authority; /* of the absolute form, inside the raw target, too; or NULL */
+    const char *authority; /* inside the raw target of the absolute form; or NULL */
     size_t authority_length;
     bool secure; /* its scheme is https */
 };

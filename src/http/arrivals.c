@@ -6,15 +6,16 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "http/guarded_read.h"
+
 struct arrival {
     int fd;
     uint64_t socket;
 };
 
-/* Which socket arrives with a descriptor; 0: none. As many as http/guarded_read knows;
- * what is not used of this takes no memory. */
-enum { DESCRIPTORS = 1 << 20 };
-static _Atomic uint64_t arriving[DESCRIPTORS];
+/* Which socket arrives with a descriptor; 0: none. What is not used of this takes no
+ * memory. */
+static _Atomic uint64_t arriving[GUARDED_DESCRIPTORS];
 
 bool arrivals_init(struct arrivals *a, size_t most, struct error *e)
 {
@@ -57,8 +58,8 @@ static void look(struct arrivals *a)
 
 void arrivals_add(struct arrivals *a, int fd)
 {
-    if (fd >= DESCRIPTORS) /* http/guarded_read refuses it */
-        return;            /* GCOVR_EXCL_LINE a million files */
+    if (fd >= GUARDED_DESCRIPTORS) /* which http/guarded_read refuses */
+        return;                    /* GCOVR_EXCL_LINE a million files */
     if (a->count == a->room)
         look(a);
     struct arrival one = {fd, socket_of(fd)};
@@ -69,7 +70,7 @@ void arrivals_add(struct arrivals *a, int fd)
 
 void arrivals_end(int fd)
 {
-    if (fd < DESCRIPTORS)
+    if (fd < GUARDED_DESCRIPTORS)
         atomic_store(&arriving[fd], 0);
 }
 

@@ -47,11 +47,12 @@ static void tell_timeout(struct exchange *x, int phase)
     tell(x, &e);
 }
 
+/* False: what was awaited came just now. */
 static bool cut(struct exchange *x, int phase)
 {
     bool told = expects_answer(x, phase);
     if (!enter(x, phase, ERROR_REQUEST_TIMEOUT, told))
-        return false; /* GCOVR_EXCL_LINE: it came just now */
+        return false; /* GCOVR_EXCL_LINE */
     metrics_add(exchange_site(x)->metrics, METRIC_CONNECTIONS_CUT, 1);
     if (told)
         tell_timeout(x, phase);
@@ -64,16 +65,16 @@ static bool cut(struct exchange *x, int phase)
 
 void cut_slow(struct exchange *x, int phase)
 {
-    bool found = cut(x, phase);
-    (void)found; /* or what was awaited came just now */
+    (void)cut(x, phase);
 }
 
 void cut_resting(struct exchange *x, int phase)
 {
-    bool found = cut(x, phase);
-    if (found && x->wire.session)
+    if (!cut(x, phase))
+        return; /* GCOVR_EXCL_LINE */
+    if (x->wire.session)
         wire_wake(&x->wire);
-    else if (found)
+    else
         shutdown(x->fd, SHUT_RDWR);
 }
 

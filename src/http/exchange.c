@@ -177,10 +177,8 @@ static enum MHD_Result take_head(struct exchange *x, const char *url,
     bool body_follows = r->body_kind == BODY_CHUNKED || body_length > 0;
     bool passes_over = r->refusal.code == ERROR_OVERLOADED && body_length <= READ_ON &&
                        !r->head.expect;
-    if ((!body_follows || passes_over) && !r->must_close) {
-        guard_ignore_body(&x->guard);
+    if ((!body_follows || passes_over) && !r->must_close)
         return MHD_YES;
-    }
     r->must_close = true;
     x->linger = true;
     return refuse(x);

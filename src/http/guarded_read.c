@@ -7,15 +7,13 @@
 #include <stdatomic.h>
 #include <sys/socket.h>
 
-/* A process has no larger descriptors, unless an administrator raised fs.nr_open. What
- * is not used of this takes no memory. Each entry is written by the thread of the
+/* What is not used of this takes no memory. Each entry is written by the thread of the
  * connection that has the descriptor; others have it before and after. */
-enum { DESCRIPTORS = 1 << 20 };
-static _Atomic(struct guard *) guards[DESCRIPTORS];
+static _Atomic(struct guard *) guards[GUARDED_DESCRIPTORS];
 
 bool guarded_read_begin(int fd, struct guard *g)
 {
-    if (fd >= DESCRIPTORS)
+    if (fd >= GUARDED_DESCRIPTORS)
         return false;
     atomic_store_explicit(&guards[fd], g, memory_order_release);
     return true;
@@ -28,7 +26,7 @@ void guarded_read_end(int fd)
 
 struct guard *guarded_read_guard(int fd)
 {
-    if (fd < 0 || fd >= DESCRIPTORS)
+    if (fd < 0 || fd >= GUARDED_DESCRIPTORS)
         return NULL;
     return atomic_load_explicit(&guards[fd], memory_order_acquire);
 }

@@ -95,7 +95,7 @@ bool request_body_take(struct exchange *x, const char *data, size_t length)
         give_up(x);
         return false;
     }
-    if (r->body && !r->refusal.code && !keep(x, data, length)) {
+    if (!r->body || r->refusal.code || !keep(x, data, length)) {
         r->body = NULL;
         guard_ignore_body(&x->guard);
     }

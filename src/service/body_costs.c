@@ -4,10 +4,8 @@
 
 static size_t size_of(size_t body_bytes)
 {
-    size_t size = 0;
-    while (size < BODY_SIZES - 1 && body_bytes >> size > 1)
-        size++;
-    return size;
+    size_t size = 63 - (size_t)__builtin_clzll(body_bytes | 1);
+    return size < BODY_SIZES ? size : BODY_SIZES - 1;
 }
 
 void body_costs_learn(struct body_costs *c, size_t body_bytes, uint64_t cost)

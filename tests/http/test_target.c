@@ -1,6 +1,17 @@
 #include "http/target.h"
 #include "support/test.h"
 
+static struct target parsed(const char *raw, const char *path, const char *query)
+{
+    struct target t;
+    struct error e = {0};
+    ck_assert_msg(target_parse(raw, &t, &e), "%s: %s", raw, e.message);
+    ck_assert_uint_eq(t.path_length, strlen(path));
+    ck_assert_int_eq(strncmp(t.path, path, t.path_length), 0);
+    ck_assert_str_eq(t.query, query);
+    return t;
+}
+
 START_TEST(a_target_is_a_path_and_a_query)
 {
     static const struct {
@@ -16,13 +27,7 @@ START_TEST(a_target_is_a_path_and_a_query)
         {"*", "*", ""},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct target t;
-        struct error e = {0};
-        ck_assert_msg(target_parse(cases[i].raw, &t, &e), "%s: %s", cases[i].raw,
-                      e.message);
-        ck_assert_uint_eq(t.path_length, strlen(cases[i].path));
-        ck_assert_int_eq(strncmp(t.path, cases[i].path, t.path_length), 0);
-        ck_assert_str_eq(t.query, cases[i].query);
+        parsed(cases[i].raw, cases[i].path, cases[i].query);
     }
 }
 END_TEST
@@ -87,16 +92,10 @@ START_TEST(a_target_may_say_what_it_is_for)
         {"http://a/livez", "a", "/livez", "", NULL, false, false},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct target t;
-        struct error e = {0};
-        ck_assert_msg(target_parse(cases[i].raw, &t, &e), "%s: %s", cases[i].raw,
-                      e.message);
+        const struct target t = parsed(cases[i].raw, cases[i].path, cases[i].query);
         ck_assert_uint_eq(t.authority_length, strlen(cases[i].authority));
         ck_assert_int_eq(strncmp(t.authority, cases[i].authority, t.authority_length),
                          0);
-        ck_assert_uint_eq(t.path_length, strlen(cases[i].path));
-        ck_assert_int_eq(strncmp(t.path, cases[i].path, t.path_length), 0);
-        ck_assert_str_eq(t.query, cases[i].query);
         ck_assert(t.secure == cases[i].secure);
         ck_assert(target_is_for(t.authority, t.authority_length, cases[i].host) ==
                   cases[i].matches);

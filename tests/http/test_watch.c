@@ -319,6 +319,18 @@ START_TEST(a_request_that_nobody_has_read_is_seen)
 }
 END_TEST
 
+/* A connection without a socket, that has rested for so long. */
+static void rest(struct watch *w, struct exchange *x, const struct front *front,
+                 int rested_s)
+{
+    x->front = front;
+    x->fd = x->wire.fd = -1;
+    x->requests = 1;
+    x->deadline_ns = INT64_MAX;
+    x->rests_ns = clock_now_ns() - rested_s * NS_PER_S;
+    ck_assert(watch_add(w, x));
+}
+
 /* Whatever their places in the list. threat 94 */
 START_TEST(those_give_way_that_have_rested_longest)
 {
@@ -331,14 +343,8 @@ START_TEST(those_give_way_that_have_rested_longest)
     f.site.settings = &f.settings;
     f.site.metrics = metrics_new(NULL, 0);
     const struct front front = {.site = &f.site, .watch = w};
-    for (size_t i = 0; i < COUNT; i++) {
-        x[i].front = &front;
-        x[i].fd = x[i].wire.fd = -1;
-        x[i].requests = 1;
-        x[i].deadline_ns = INT64_MAX;
-        x[i].rests_ns = clock_now_ns() - rested_s[i] * NS_PER_S;
-        ck_assert(watch_add(w, &x[i]));
-    }
+    for (size_t i = 0; i < COUNT; i++)
+        rest(w, &x[i], &front, rested_s[i]);
     ck_assert_uint_eq(watch_make_room(w, GONE), GONE);
     for (size_t i = 0; i < COUNT; i++) {
         ck_assert(exchange_was_cut(&x[i]) == (rested_s[i] > 5));
@@ -380,14 +386,8 @@ START_TEST(who_asks_while_room_is_made_is_not_cut)
     f.site.settings = &f.settings;
     f.site.metrics = metrics_new(NULL, 0);
     const struct front front = {.site = &f.site, .watch = w};
-    for (size_t i = 0; i < CROWD; i++) {
-        crowd[i].front = &front;
-        crowd[i].fd = crowd[i].wire.fd = -1;
-        crowd[i].requests = 1;
-        crowd[i].deadline_ns = INT64_MAX;
-        crowd[i].rests_ns = clock_now_ns() - 10 * NS_PER_S;
-        ck_assert(watch_add(w, &crowd[i]));
-    }
+    for (size_t i = 0; i < CROWD; i++)
+        rest(w, &crowd[i], &front, 10);
     pthread_t thread;
     void *wrong;
     atomic_store(&crowd_goes_on, true);
