@@ -68,9 +68,10 @@ export async function start(flags = [], environment = {}) {
     child.stderr.setEncoding('utf8');
     child.stderr.on('data', (text) => {
       service.log += text;
+      if (service.address) return; // to search in all of a long log would take a processor
       // event=ready ... address=127.0.0.1:40123 ..., as text or JSON
       const address = /\bready\b.*?\baddress"?[=:]\s*"?([^\s"]+).*\n/.exec(service.log)?.[1];
-      if (!address || service.address) return;
+      if (!address) return;
       service.address = address;
       service.port = Number(/:(\d+)$/.exec(address)?.[1]); // NaN: a socket file
       service.startMs = Number(process.hrtime.bigint() - startedAt) / 1e6;
