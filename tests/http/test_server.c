@@ -964,6 +964,8 @@ START_TEST(the_last_answer_reaches_who_has_asked_for_more)
                       (strstr(answer, "\r\nConnection: close\r\n") != 0));
         }
         ck_assert(client_is_closed(fd));
+        client_send(fd, "x"); /* which one that reads no more answers with a reset */
+        ck_assert_int_eq(poll(&(struct pollfd){.fd = fd}, 1, 20), 0);
         close(fd);
     }
     free(all);
