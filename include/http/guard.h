@@ -25,7 +25,7 @@
 enum {
     GUARD_FIELD_LIMIT = 64,        /* fields of a head, or of trailers */
     GUARD_TARGET_LIMIT = 8192,     /* bytes of a request target */
-    GUARD_AND_LIMIT = 63,          /* '&' in it: the library keeps each parameter */
+    GUARD_AND_LIMIT = 31,          /* '&' in it: the library keeps each parameter */
     GUARD_EXTENSIONS_LIMIT = 4096, /* bytes of all chunk extensions of a body */
     GUARD_EMPTY_LINES = 8,         /* before a request line */
     GUARD_NAME_BYTES = 18,         /* more than the longest name that matters has */

@@ -49,7 +49,7 @@ __attribute__((format(printf, 2, 0))) static void library_log(void *context,
  * parameters that http/guard lets through; and for the answer's head. */
 static size_t connection_memory(const struct settings *s)
 {
-    enum { BESIDES = 10 * 1024 };
+    enum { BESIDES = 8 * 1024 };
     return (size_t)s->header_limit + BESIDES;
 }
 

@@ -116,7 +116,7 @@ static inline bool reference_line(struct reference *r)
             break;
         if (target == 8192)
             return reference_stop(r, GUARD_TARGET);
-        if (c == '&' && ands++ == 63)
+        if (c == '&' && ands++ == 31)
             return reference_stop(r, GUARD_PARAMETERS);
         reference_take(r);
     }

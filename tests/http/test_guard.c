@@ -304,8 +304,8 @@ START_TEST(limits_are_exact)
 {
     ck_assert_int_eq(reason_of(long_target(8192), LIMIT), GUARD_NONE);
     ck_assert_int_eq(reason_of(long_target(8193), LIMIT), GUARD_TARGET);
-    ck_assert_int_eq(reason_of(many_parameters(64), LIMIT), GUARD_NONE);
-    ck_assert_int_eq(reason_of(many_parameters(65), LIMIT), GUARD_PARAMETERS);
+    ck_assert_int_eq(reason_of(many_parameters(32), LIMIT), GUARD_NONE);
+    ck_assert_int_eq(reason_of(many_parameters(33), LIMIT), GUARD_PARAMETERS);
     ck_assert_int_eq(reason_of(long_head(1024), 1024), GUARD_NONE);
     ck_assert_int_eq(reason_of(long_head(1025), 1024), GUARD_HEAD_BYTES);
     ck_assert_int_eq(reason_of(long_head(1026), 1024), GUARD_HEAD_BYTES);
