@@ -314,8 +314,8 @@ describe('the target', () => {
       const message = `GET ${target} HTTP/1.1\r\nHost: a\r\n${fields}\r\n`;
       return (await converse(bare(), [latin(message)], { asked: [{ method: 'GET', path: '/livez' }] })).answers.map((a) => a.status);
     };
-    assert.deepEqual(await ask(64, 8000), [200]); // all limits at once
-    assert.deepEqual(await ask(65, 1), [414]);
+    assert.deepEqual(await ask(32, 8000), [200]); // all limits at once
+    assert.deepEqual(await ask(33, 1), [414]);
     assert.deepEqual(await ask(4000, 1), [414]);
   });
 

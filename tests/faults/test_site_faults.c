@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/resource.h>
 
+#include "http/request_id.h"
 #include "http/site_fixture.h"
 
 static struct fixture f;
@@ -330,14 +331,37 @@ static int use_up_descriptors(struct rlimit *before, int taken[1024])
     return count;
 }
 
+/* What is answered while it is still to be sent; another descriptor is needed to read
+ * it on. */
+static const char *const small_bodies[] = {"--body-limit", "1KiB", NULL};
+static const char upload[] = POST_HEAD "Content-Length: 100000\r\n\r\n";
+
+START_TEST(without_descriptors_who_was_answered_is_not_read_on)
+{
+    static int taken[1024];
+    fixture_start(&f, small_bodies);
+    failing_spare();
+    int fd = client_open(&f);
+    await(atomic_load(&f.site.connections) == 1);
+    struct rlimit before;
+    int count = use_up_descriptors(&before, taken);
+    client_send(fd, upload);
+    await(atomic_load(&f.site.connections) == 0);
+    await(client_is_reset(fd));
+    setrlimit(RLIMIT_NOFILE, &before);
+    while (count > 0)
+        close(taken[--count]);
+    close(fd);
+    fixture_end(&f, false);
+}
+END_TEST
+
 /* Who comes, and who ends, gets the descriptors of those that were answered and are
  * only read on. threat 89 */
 START_TEST(without_descriptors_who_was_answered_gives_way)
 {
-    static const char *const flags[] = {"--body-limit", "1KiB", NULL};
-    static const char upload[] = POST_HEAD "Content-Length: 100000\r\n\r\n";
     static int taken[1024];
-    fixture_start(&f, flags);
+    fixture_start(&f, small_bodies);
     failing_spare();
     fixture_stop_accepting(&f);
     int fds[3], late = socket(AF_INET, SOCK_STREAM, 0);
@@ -381,6 +405,23 @@ START_TEST(without_descriptors_who_was_answered_gives_way)
 }
 END_TEST
 
+/* In the first moments of a machine there are none. */
+START_TEST(ids_differ_without_random_bytes)
+{
+    enum { IDS = 64 };
+    char ids[IDS][REQUEST_ID_BYTES];
+    failing_begin(1, true);
+    for (int i = 0; i < IDS; i++)
+        request_id_generate(ids[i]);
+    ck_assert_uint_eq(failing_end(), IDS);
+    for (int i = 0; i < IDS; i++) {
+        ck_assert(request_id_valid(ids[i]));
+        for (int k = 0; k < i; k++)
+            ck_assert_str_ne(ids[i], ids[k]);
+    }
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("site_faults");
@@ -397,7 +438,9 @@ int main(void)
     tcase_add_loop_test(tcase, a_connection_the_library_does_not_take_is_not_open, 0,
                         2);
     tcase_add_test(tcase, what_was_given_to_the_library_counts_at_once);
+    tcase_add_test(tcase, without_descriptors_who_was_answered_is_not_read_on);
     tcase_add_test(tcase, without_descriptors_who_was_answered_gives_way);
+    tcase_add_test(tcase, ids_differ_without_random_bytes);
     Suite *suite = suite_create("site_faults");
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
