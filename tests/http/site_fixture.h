@@ -1,22 +1,17 @@
 /* site_fixture.h - a whole site in this process on a free port, with a pool that does
- * what a test tells it to, and clients made of plain sockets. */
+ * what a test tells it to. */
 #ifndef TESTS_HTTP_SITE_FIXTURE_H
 #define TESTS_HTTP_SITE_FIXTURE_H
 
-#include <arpa/inet.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
-#include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "http/client.h"
 #include "http/drain.h"
 #include "http/server.h"
 #include "service/attention_service.h"
-#include "service/clock.h"
 #include "service/log.h"
-#include "support/test.h"
 
 /* In the place of the real pool: one worker that answers {"bytes": N} with the length
  * of the body, in one window or, each time the same, in several. */
@@ -47,19 +42,6 @@ struct fixture {
     int wake[2]; /* a byte ends the accepting thread */
     pthread_t acceptor;
 };
-
-/* Waits up to 3 s for a condition that another thread brings about. */
-#define await(condition)                                        \
-    do {                                                        \
-        int64_t until_ = clock_now_ns() + 3 * NS_PER_S;         \
-        while (!(condition) && clock_now_ns() < until_)         \
-            nanosleep(&(struct timespec){0, 1000000}, NULL);    \
-        ck_assert_msg(condition, "in 3 s not: %s", #condition); \
-    } while (0)
-
-#define POST_HEAD                                \
-    "POST /v1/attention HTTP/1.1\r\nHost: a\r\n" \
-    "Content-Type: application/json\r\n"
 
 /* The pool that tests command. */
 
@@ -294,110 +276,11 @@ static inline void fixture_end(struct fixture *f, bool drained)
     close(f->wake[1]);
 }
 
-/* Clients. */
-
-/* -1 when nobody listens. */
-static inline int client_open_address(const char *address)
-{
-    struct sockaddr_un file = {.sun_family = AF_UNIX};
-    struct sockaddr_in tcp = {.sin_family = AF_INET,
-                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    bool is_file = strncmp(address, "unix:", 5) == 0;
-    if (is_file)
-        snprintf(file.sun_path, sizeof file.sun_path, "%s", address + 5);
-    else
-        tcp.sin_port = htons((uint16_t)atoi(strrchr(address, ':') + 1));
-
-    int fd = socket(is_file ? AF_UNIX : AF_INET, SOCK_STREAM, 0);
-    ck_assert_int_ge(fd, 0);
-    struct timeval patience = {.tv_sec = 3};
-    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
-    int connected = is_file ? connect(fd, (struct sockaddr *)&file, sizeof file)
-                            : connect(fd, (struct sockaddr *)&tcp, sizeof tcp);
-    if (connected == 0)
-        return fd;
-    close(fd);
-    return -1;
-}
-
 static inline int client_open(const struct fixture *f)
 {
     int fd = client_open_address(server_address(f->server));
     ck_assert_int_ge(fd, 0);
     return fd;
-}
-
-static inline void client_send_bytes(int fd, const char *bytes, size_t length)
-{
-    while (length > 0) {
-        ssize_t n = send(fd, bytes, length, MSG_NOSIGNAL);
-        if (n <= 0)
-            return; /* the server does not listen; what it said can still be read */
-        bytes += n;
-        length -= (size_t)n;
-    }
-}
-
-static inline void client_send(int fd, const char *text)
-{
-    client_send_bytes(fd, text, strlen(text));
-}
-
-/* Byte by byte, so that nothing of a next answer is taken. */
-static size_t hear_head(int fd, char *text, size_t size)
-{
-    size_t length = 0;
-    while (length < size - 1 && recv(fd, text + length, 1, 0) == 1) {
-        length++;
-        if (length >= 4 && memcmp(text + length - 4, "\r\n\r\n", 4) == 0)
-            break;
-    }
-    text[length] = '\0';
-    return length;
-}
-
-static char heard[256 * 1024];
-
-/* As client_hear(), for an answer that has no body whatever its head says. */
-static inline const char *client_hear_head_only(int fd)
-{
-    hear_head(fd, heard, sizeof heard);
-    return heard;
-}
-
-/* One answer, head and body, without what comes behind it; interim answers are
- * answers, too. "" when the connection ends or nothing comes for 3 s. Static memory. */
-static inline const char *client_hear(int fd)
-{
-    size_t length = hear_head(fd, heard, sizeof heard);
-    const char *field = strstr(heard, "Content-Length: ");
-    size_t body = field ? (size_t)atoi(field + 16) : 0;
-    size_t whole = length + body < sizeof heard - 1 ? length + body : sizeof heard - 1;
-    while (length < whole) {
-        ssize_t n = recv(fd, heard + length, whole - length, 0);
-        if (n <= 0)
-            break;
-        length += (size_t)n;
-    }
-    heard[length] = '\0';
-    return heard;
-}
-
-/* True when the connection ends within 3 s without another byte. */
-static inline bool client_is_closed(int fd)
-{
-    char byte;
-    return recv(fd, &byte, 1, 0) == 0;
-}
-
-/* Sends a byte. True when the other end takes no more: it comes back as a reset, which
- * over loopback is there at once, and takes from a client what it has not read. */
-static inline bool client_is_reset(int fd)
-{
-    struct pollfd p = {.fd = fd, .events = POLLOUT};
-    client_send(fd, "x");
-    return poll(&p, 1, 0) == 1 && (p.revents & (POLLERR | POLLHUP));
 }
 
 /* Opens, sends, hears, closes. */
@@ -408,6 +291,38 @@ static inline const char *ask(const struct fixture *f, const char *request)
     const char *answer = client_hear(fd);
     close(fd);
     return answer;
+}
+
+/* What was kept of the request that `answer` belongs to, by its X-Request-Id. */
+static inline bool find_record(const struct fixture *f, const char *answer,
+                               struct request_record *found)
+{
+    enum { MOST = 64 };
+    static struct request_record records[MOST];
+    const char *id = strstr(answer, "\r\nX-Request-Id: ") + 16;
+    size_t length = strcspn(id, "\r"),
+           count = request_log_read(f->site.request_log, records, MOST);
+    for (size_t i = 0; i < count; i++) {
+        *found = records[i];
+        if (strlen(found->id) == length && strncmp(found->id, id, length) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* One record, and this in it. */
+static inline void expect_record(const struct fixture *f, const char *answer,
+                                 unsigned status, const char *error, const char *route)
+{
+    struct request_record record = {0};
+    ASSERT_HAS(answer, "\r\nX-Request-Id: ");
+    await(find_record(f, answer, &record));
+    const char *body = strstr(answer, "\r\n\r\n") + 4;
+    ck_assert_uint_eq(record.status, status);
+    ck_assert_str_eq(record.error, error);
+    ck_assert_str_eq(record.route, route);
+    ck_assert_uint_eq(record.response_bytes, strlen(body));
+    ck_assert(record.total_ms >= 0 && record.unix_ms > 0);
 }
 
 #endif

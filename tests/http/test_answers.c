@@ -8,15 +8,6 @@
 static struct fixture f;
 static const char *const no_flags[] = {NULL};
 
-#define ASSERT_STARTS(text, start)                                               \
-    ck_assert_msg(strncmp((text), (start), strlen(start)) == 0, "%s\nis not %s", \
-                  (text), (start))
-#define ASSERT_HAS(text, part) \
-    ck_assert_msg(strstr((text), (part)), "%s\nhas no %s", (text), (part))
-#define ASSERT_HAS_NOT(text, part) \
-    ck_assert_msg(!strstr((text), (part)), "%s\nhas %s", (text), (part))
-
-#define JSON_7    POST_HEAD "Content-Length: 7\r\n\r\n{\"a\":1}"
 #define GET(path) "GET " path " HTTP/1.1\r\nHost: a\r\n\r\n"
 
 START_TEST(what_a_call_ends_with_has_its_status)
@@ -43,7 +34,7 @@ START_TEST(what_a_call_ends_with_has_its_status)
         snprintf(type, sizeof type, "\"type\":\"urn:attentiond:problem:%s\"",
                  cases[i].type);
         atomic_store(&f.site.service->error, (int)cases[i].code);
-        const char *answer = ask(&f, JSON_7);
+        const char *answer = ask(&f, JSON_REQUEST);
         ASSERT_STARTS(answer, line);
         ASSERT_HAS(answer, type);
         ASSERT_HAS(answer, cases[i].more);
@@ -63,7 +54,7 @@ START_TEST(of_an_internal_error_the_log_hears_all_and_the_client_nothing)
     fixture_start(&f, no_flags);
     log_configure(log[1], LOG_JSON, LOG_ERROR);
     atomic_store(&f.site.service->error, ERROR_INTERNAL);
-    const char *answer = ask(&f, JSON_7);
+    const char *answer = ask(&f, JSON_REQUEST);
     ASSERT_STARTS(answer, "HTTP/1.1 500 ");
     ASSERT_HAS_NOT(answer, "what the test wants");
 
@@ -82,12 +73,12 @@ START_TEST(an_answer_may_be_in_pieces_or_be_there_at_once)
 {
     fixture_start(&f, no_flags);
     atomic_store(&f.site.service->pieces, 5);
-    ASSERT_HAS(ask(&f, JSON_7), "\r\n\r\n{\"bytes\": 7}");
+    ASSERT_HAS(ask(&f, JSON_REQUEST), "\r\n\r\n{\"bytes\": 7}");
     atomic_store(&f.site.service->small, true);
-    ASSERT_HAS(ask(&f, JSON_7), "\r\n\r\n{\"bytes\": 7}");
+    ASSERT_HAS(ask(&f, JSON_REQUEST), "\r\n\r\n{\"bytes\": 7}");
     ck_assert_uint_eq(atomic_load(&f.site.service->taken), 1);
     atomic_store(&f.site.service->error, ERROR_INVALID_INPUT);
-    ASSERT_STARTS(ask(&f, JSON_7), "HTTP/1.1 422 ");
+    ASSERT_STARTS(ask(&f, JSON_REQUEST), "HTTP/1.1 422 ");
     ck_assert_uint_eq(atomic_load(&f.site.service->taken), 1);
     fixture_end(&f, false);
 }
@@ -106,7 +97,7 @@ START_TEST(before_it_is_ready_and_after_it_has_closed_it_says_so)
 
     int fd = client_open(&f);
     atomic_store(&f.site.closing, true);
-    client_send(fd, JSON_7);
+    client_send(fd, JSON_REQUEST);
     answer = client_hear(fd);
     ASSERT_STARTS(answer, "HTTP/1.1 503 ");
     ASSERT_HAS(answer, "problem:shutting-down");
@@ -162,7 +153,7 @@ START_TEST(a_body_that_outgrows_the_memory_that_is_left_is_refused)
     close(fd);
     ck_assert_uint_eq(atomic_load(&f.site.service->taken), 0);
     await(atomic_load(&f.site.memory.spent) == 0);
-    ASSERT_STARTS(ask(&f, JSON_7), "HTTP/1.1 200 ");
+    ASSERT_STARTS(ask(&f, JSON_REQUEST), "HTTP/1.1 200 ");
     fixture_end(&f, false);
 }
 END_TEST
@@ -184,7 +175,7 @@ START_TEST(a_signal_to_reload_does_not_hurry_a_drain)
     fixture_start(&f, flags);
     atomic_store(&f.site.service->hold, true);
     int fd = client_open(&f);
-    client_send(fd, JSON_7);
+    client_send(fd, JSON_REQUEST);
     await(atomic_load(&f.site.in_flight) == 1);
     fixture_stop_accepting(&f);
     ck_assert_int_eq(pthread_create(&drainer, NULL, drain_it, NULL), 0);
@@ -210,7 +201,7 @@ START_TEST(a_second_stop_ends_the_waiting_for_answers)
     fixture_start(&f, flags);
     atomic_store(&f.site.service->windows, 100000000);
     int fd = client_open(&f);
-    client_send(fd, JSON_7);
+    client_send(fd, JSON_REQUEST);
     await(atomic_load(&f.site.service->again) > 0);
     fixture_stop_accepting(&f);
     ck_assert_int_eq(pthread_create(&drainer, NULL, drain_it, NULL), 0);

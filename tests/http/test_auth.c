@@ -15,14 +15,6 @@
 static struct fixture f;
 static char path[64];
 
-#define ASSERT_STARTS(text, start)                                               \
-    ck_assert_msg(strncmp((text), (start), strlen(start)) == 0, "%s\nis not %s", \
-                  (text), (start))
-#define ASSERT_HAS(text, part) \
-    ck_assert_msg(strstr((text), (part)), "%s\nhas no %s", (text), (part))
-#define ASSERT_HAS_NOT(text, part) \
-    ck_assert_msg(!strstr((text), (part)), "%s\nhas %s", (text), (part))
-
 static void write_line(FILE *file, const char *name, const char *roles, const char *key,
                        const char *limit)
 {

@@ -4,11 +4,6 @@
 
 static struct fixture f;
 
-#define ASSERT_HAS(text, part) \
-    ck_assert_msg(strstr((text), (part)), "%s\nhas no %s", (text), (part))
-#define ASSERT_HAS_NOT(text, part) \
-    ck_assert_msg(!strstr((text), (part)), "%s\nhas %s", (text), (part))
-
 START_TEST(an_origin_is_allowed_that_is_listed)
 {
     static struct cors cors;

@@ -15,9 +15,6 @@
 static struct listener l;
 static struct error e;
 
-#define ASSERT_HAS(text, part) \
-    ck_assert_msg(strstr((text), (part)), "%s\nhas no %s", (text), (part))
-
 static uint16_t port_of(const char *address)
 {
     return (uint16_t)atoi(strrchr(address, ':') + 1);

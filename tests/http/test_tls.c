@@ -7,13 +7,6 @@ static struct fixture f;
 static struct secure_client c;
 static const char *const no_flags[] = {NULL};
 
-#define ASSERT_STARTS(text, start)                                               \
-    ck_assert_msg(strncmp((text), (start), strlen(start)) == 0, "%s\nis not %s", \
-                  (text), (start))
-#define ASSERT_HAS(text, part) \
-    ck_assert_msg(strstr((text), (part)), "%s\nhas no %s", (text), (part))
-
-#define JSON_7   POST_HEAD "Content-Length: 7\r\n"
 #define GET      "GET /livez HTTP/1.1\r\nHost: a\r\n\r\n"
 #define ONLY_1_1 "NORMAL:-VERS-ALL:+VERS-TLS1.1"
 #define ONLY_1_2 "NORMAL:-VERS-ALL:+VERS-TLS1.2"
@@ -82,7 +75,7 @@ START_TEST(a_request_may_come_in_records_of_a_byte_and_an_answer_in_windows)
     tls_start(&f, no_flags);
     atomic_store(&f.site.service->windows, 4);
     secure_open(&c, &f);
-    for (const char *p = JSON_7 "\r\n{\"a\":1}"; *p; p++)
+    for (const char *p = JSON_REQUEST; *p; p++)
         secure_send_bytes(&c, p, 1);
     char text[1024] = "";
     size_t length = 0;
@@ -119,7 +112,7 @@ END_TEST
 /* threats 1-3, 5, 8-10, 12, 17-18, 25, 28-29: the second request of each is hidden. */
 START_TEST(what_can_be_read_in_two_ways_is_refused_over_tls_too)
 {
-#define HIDDEN JSON_7 "\r\n{\"a\":1}"
+#define HIDDEN JSON_REQUEST
     static const struct {
         const char *head, *body, *status;
     } cases[] = {
@@ -140,9 +133,9 @@ START_TEST(what_can_be_read_in_two_ways_is_refused_over_tls_too)
     tls_start(&f, no_flags);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char text[1024], line[32];
-        int length = snprintf(text, sizeof text,
-                              JSON_7 "\r\n{\"a\":1}" POST_HEAD "%s\r\n\r\n%s%s",
-                              cases[i].head, cases[i].body, HIDDEN);
+        int length =
+            snprintf(text, sizeof text, JSON_REQUEST POST_HEAD "%s\r\n\r\n%s%s",
+                     cases[i].head, cases[i].body, HIDDEN);
         char *nul = memchr(text, 1, (size_t)length);
         if (nul)
             *nul = '\0';
@@ -375,9 +368,9 @@ START_TEST(the_work_of_a_client_that_left_is_cancelled_over_tls_too)
     secure_open(&polite, &f);
     secure_open(&reset, &f);
     secure_open(&stays, &f);
-    secure_send(&polite, JSON_7 "\r\n{\"a\":1}");
-    secure_send(&reset, JSON_7 "\r\n{\"a\":1}");
-    secure_send(&stays, JSON_7 "\r\n{\"a\":1}");
+    secure_send(&polite, JSON_REQUEST);
+    secure_send(&reset, JSON_REQUEST);
+    secure_send(&stays, JSON_REQUEST);
     await(atomic_load(&f.site.service->taken) == 3);
 
     struct linger at_once = {.l_onoff = 1, .l_linger = 0};
@@ -400,7 +393,7 @@ START_TEST(a_client_that_only_stopped_sending_is_answered_over_tls_too)
     tls_start(&f, no_flags);
     atomic_store(&f.site.service->hold, true);
     secure_open(&c, &f);
-    secure_send(&c, JSON_7 "\r\n{\"a\":1}");
+    secure_send(&c, JSON_REQUEST);
     await(atomic_load(&f.site.service->taken) == 1);
     gnutls_bye(c.session, GNUTLS_SHUT_WR);
     shutdown(c.fd, SHUT_WR);

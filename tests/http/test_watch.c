@@ -8,9 +8,6 @@
 static struct fixture f;
 
 #define LIVEZ "GET /livez HTTP/1.1\r\nHost: a\r\n\r\n"
-#define STARTS(text, start) \
-    ck_assert_msg(strncmp((text), (start), strlen(start)) == 0, "%s", (text))
-
 static double counted(const char *series)
 {
     const char *text = ask(&f, "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -44,13 +41,13 @@ START_TEST(a_request_line_in_pieces_is_answered_408)
 {
     static const char *const flags[] = {"--header-timeout", "150ms", NULL};
     fixture_start(&f, flags);
-    STARTS(ask(&f, "GE"), "HTTP/1.1 408 ");
+    ASSERT_STARTS(ask(&f, "GE"), "HTTP/1.1 408 ");
 
     int fd = client_open(&f); /* so is a second one */
     client_send(fd, LIVEZ);
-    STARTS(client_hear(fd), "HTTP/1.1 200 ");
+    ASSERT_STARTS(client_hear(fd), "HTTP/1.1 200 ");
     client_send(fd, "GE");
-    STARTS(client_hear(fd), "HTTP/1.1 408 ");
+    ASSERT_STARTS(client_hear(fd), "HTTP/1.1 408 ");
     ck_assert(client_is_closed(fd));
     close(fd);
     fixture_end(&f, false);
@@ -83,7 +80,7 @@ START_TEST(a_request_that_ends_too_early_is_given_up)
     setsockopt(fd, IPPROTO_TCP, TCP_CORK, &(int){1}, sizeof(int));
     client_send(fd, LIVEZ);
     shutdown(fd, SHUT_WR);
-    STARTS(client_hear(fd), "HTTP/1.1 200 ");
+    ASSERT_STARTS(client_hear(fd), "HTTP/1.1 200 ");
     ck_assert(client_is_closed(fd));
     close(fd);
     fixture_end(&f, false);
@@ -152,7 +149,7 @@ START_TEST(a_connection_has_so_many_requests)
     for (int i = 1; i <= 3; i++) {
         client_send(fd, LIVEZ);
         const char *answer = client_hear(fd);
-        STARTS(answer, "HTTP/1.1 200 ");
+        ASSERT_STARTS(answer, "HTTP/1.1 200 ");
         ck_assert((strstr(answer, "\r\nConnection: close\r\n") != NULL) == (i == 3));
     }
     ck_assert(client_is_closed(fd));
@@ -183,22 +180,22 @@ START_TEST(a_full_pool_is_said_before_the_body_is_kept)
     int fd = client_open(&f);
     for (int i = 0; i < 2; i++) { /* what comes soon is passed over */
         const char *answer = post(fd, 200000, "", true);
-        STARTS(answer, "HTTP/1.1 503 ");
+        ASSERT_STARTS(answer, "HTTP/1.1 503 ");
         ck_assert_ptr_nonnull(strstr(answer, "\r\nRetry-After: 7\r\n"));
         ck_assert_ptr_null(strstr(answer, "\r\nConnection: close\r\n"));
     }
-    STARTS(post(fd, 200000, "Expect: 100-continue\r\n", false), "HTTP/1.1 503 ");
+    ASSERT_STARTS(post(fd, 200000, "Expect: 100-continue\r\n", false), "HTTP/1.1 503 ");
     ck_assert(client_is_closed(fd));
     close(fd);
 
     fd = client_open(&f); /* for a long one nobody waits */
-    STARTS(post(fd, sizeof body, "", false), "HTTP/1.1 503 ");
+    ASSERT_STARTS(post(fd, sizeof body, "", false), "HTTP/1.1 503 ");
     ck_assert(client_is_closed(fd));
     close(fd);
     ck_assert_uint_eq(atomic_load(&f.site.memory.spent), 0);
     atomic_store(&f.site.service->full, false);
     fd = client_open(&f);
-    STARTS(post(fd, sizeof body, "", true), "HTTP/1.1 200 ");
+    ASSERT_STARTS(post(fd, sizeof body, "", true), "HTTP/1.1 200 ");
     close(fd);
     fixture_end(&f, false);
 }
@@ -214,7 +211,7 @@ START_TEST(room_is_made_though_nobody_comes)
         fds[i] = client_open(&f);
     await(atomic_load(&f.site.connections) == 4);
     await(atomic_load(&f.site.connections) == 3);
-    STARTS(ask(&f, LIVEZ), "HTTP/1.1 200 "); /* the first one that asks */
+    ASSERT_STARTS(ask(&f, LIVEZ), "HTTP/1.1 200 "); /* the first one that asks */
     for (size_t i = 0; i < 4; i++)
         close(fds[i]);
     fixture_end(&f, false);
@@ -237,22 +234,22 @@ START_TEST(what_rests_gives_way_when_there_is_no_room)
         fds[i] = client_open(&f);
         client_send(fds[i], i % 2 ? LIVEZ : "GET /livez HTTP/1.1\r\nX: ");
         if (i % 2)
-            STARTS(client_hear(fds[i]), "HTTP/1.1 200 ");
+            ASSERT_STARTS(client_hear(fds[i]), "HTTP/1.1 200 ");
     }
     await(atomic_load(&f.site.connections) == 32);
     client_send(fds[5], LIVEZ); /* so the order of their rest is another */
-    STARTS(client_hear(fds[5]), "HTTP/1.1 200 ");
-    STARTS(ask(&f, LIVEZ), "HTTP/1.1 503 "); /* they have not rested long */
+    ASSERT_STARTS(client_hear(fds[5]), "HTTP/1.1 200 ");
+    ASSERT_STARTS(ask(&f, LIVEZ), "HTTP/1.1 503 "); /* they have not rested long */
 
     int fd = client_open_address(server_metrics_address(f.server));
     client_send(fd, "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n"); /* but operators */
-    STARTS(client_hear(fd), "HTTP/1.1 200 ");
+    ASSERT_STARTS(client_hear(fd), "HTTP/1.1 200 ");
     close(fd);
     client_send(fds[5], LIVEZ); /* an old one that has rested least */
-    STARTS(client_hear(fds[5]), "HTTP/1.1 200 ");
+    ASSERT_STARTS(client_hear(fds[5]), "HTTP/1.1 200 ");
     nanosleep(&(struct timespec){0, 800000000}, NULL);
     client_send(fds[1], LIVEZ); /* so it has not rested */
-    STARTS(client_hear(fds[1]), "HTTP/1.1 200 ");
+    ASSERT_STARTS(client_hear(fds[1]), "HTTP/1.1 200 ");
     bool served = false; /* once: the next one may come before it is closed */
     await(served || (served = strncmp(ask(&f, LIVEZ), "HTTP/1.1 200 ", 13) == 0));
     size_t cut = 0; /* who waits for nothing hears an end, or a 408 */
@@ -261,7 +258,7 @@ START_TEST(what_rests_gives_way_when_there_is_no_room)
     ck_assert_uint_gt(cut, 0);
     for (size_t i = 1; i <= 5; i += 4) {
         client_send(fds[i], LIVEZ);
-        STARTS(client_hear(fds[i]), "HTTP/1.1 200 ");
+        ASSERT_STARTS(client_hear(fds[i]), "HTTP/1.1 200 ");
     }
     for (size_t i = 0; i < 32; i++)
         close(fds[i]);

@@ -19,7 +19,8 @@ programs="http/test_guard conformance/test_vectors property/test_invariants prop
     conformance/test_onnx codec/test_key_list service/test_keys http/test_auth http/test_cors
     codec/test_json_document base/test_buffer service/test_settings
     core/test_blas service/test_self_test service/test_syscall_filter service/test_precautions
-    service/test_scheduler http/test_server http/test_tls http/test_tls_identity http/test_wire
+    http/test_server http/test_request_body http/test_stream http/test_connection http/test_drain
+    http/test_tls http/test_tls_identity http/test_wire
     http/test_watch http/test_pace http/test_farewell http/test_target faults/test_site_faults"
 export ATTENTIOND_PROPERTY_CASES="${ATTENTIOND_PROPERTY_CASES:-1500}"
 ATTENTIOND_SHARED=$(cd "${ATTENTIOND_SHARED:-../shared}" 2>/dev/null && pwd) &&

@@ -28,6 +28,14 @@ static inline void test_mark(const char *file, int line)
                       "%s is %.9g, want %.9g", #got, got_, want_);       \
     } while (0)
 
+#define ASSERT_STARTS(text, start)                                               \
+    ck_assert_msg(strncmp((text), (start), strlen(start)) == 0, "%s\nis not %s", \
+                  (text), (start))
+#define ASSERT_HAS(text, part) \
+    ck_assert_msg(strstr((text), (part)), "%s\nhas no %s", (text), (part))
+#define ASSERT_HAS_NOT(text, part) \
+    ck_assert_msg(!strstr((text), (part)), "%s\nhas %s", (text), (part))
+
 /* A reproducible stream of numbers (xorshift64*), for random shapes and values. */
 struct test_random {
     unsigned long long state; /* not 0 */

@@ -1,0 +1,128 @@
+#include "http/site_fixture.h"
+
+static struct fixture f;
+static const char *const no_flags[] = {NULL};
+
+/* threat 7 */
+START_TEST(a_refusal_is_sent_instead_of_100_continue)
+{
+    static const char *const flags[] = {"--body-limit", "2KiB", NULL};
+    fixture_start(&f, flags);
+    int fd = client_open(&f);
+    client_send(fd, POST_HEAD "Expect: 100-continue\r\nContent-Length: 2049\r\n\r\n");
+    ASSERT_STARTS(client_hear(fd), "HTTP/1.1 413 ");
+    ck_assert(client_is_closed(fd));
+    close(fd);
+
+    fd = client_open(&f);
+    client_send(fd, POST_HEAD "Expect: 100-continue\r\nContent-Length: 7\r\n\r\n");
+    ASSERT_STARTS(client_hear(fd), "HTTP/1.1 100 ");
+    client_send(fd, "{\"a\":1}");
+    ASSERT_HAS(client_hear(fd), "{\"bytes\": 7}");
+    close(fd);
+    fixture_end(&f, false);
+}
+END_TEST
+
+/* Sends `count` chunks of 1000 bytes and the end. */
+static void send_chunks(int fd, int count)
+{
+    char chunk[1100];
+    client_send(fd, POST_HEAD "Transfer-Encoding: chunked\r\n\r\n");
+    snprintf(chunk, sizeof chunk, "3e8;a=b\r\n%01000d\r\n", 0);
+    for (int i = 0; i < count; i++)
+        client_send(fd, chunk);
+    client_send(fd, "0\r\nContent-Length: 3\r\n\r\n");
+}
+
+/* threat 21 */
+START_TEST(a_chunked_body_may_be_as_long_as_any)
+{
+    static const char *const flags[] = {"--body-limit", "100000", NULL};
+    static const struct {
+        int chunks;
+        const char *status, *body;
+    } cases[] = {
+        {0, "HTTP/1.1 200 ", "{\"bytes\": 0}"},
+        {1, "HTTP/1.1 200 ", "{\"bytes\": 1000}"},
+        {100, "HTTP/1.1 200 ", "{\"bytes\": 100000}"},
+        {101, "HTTP/1.1 413 ", "too-large"},
+        {201, "HTTP/1.1 413 ", "too-large"}, /* before its end */
+    };
+    fixture_start(&f, flags);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        int fd = client_open(&f);
+        send_chunks(fd, cases[i].chunks);
+        const char *answer = client_hear(fd);
+        ASSERT_STARTS(answer, cases[i].status);
+        ASSERT_HAS(answer, cases[i].body);
+        close(fd);
+    }
+    int fd = client_open(&f);
+    client_send(fd,
+                "GET /livez HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+    for (int i = 0; i < 3; i++) /* which nobody asked for */
+        client_send_zeros(fd);
+    const char *answer = client_hear(fd);
+    ASSERT_STARTS(answer, "HTTP/1.1 413 ");
+    expect_record(&f, answer, 413, "too-large", "/livez");
+    ck_assert(client_is_closed(fd));
+    close(fd);
+    fixture_end(&f, false);
+}
+END_TEST
+
+/* The head was taken, and some of the body, before the rest shows what it is.
+ * threats 17, 18 */
+START_TEST(a_body_may_be_refused_in_its_middle)
+{
+    fixture_start(&f, no_flags);
+    int fd = client_open(&f);
+    client_send(fd, POST_HEAD "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n");
+    await(atomic_load(&f.site.in_flight) == 1);
+    nanosleep(&(struct timespec){0, 50000000}, NULL); /* read, in all likelihood */
+    client_send(fd, "+1\r\n");
+    const char *answer = client_hear(fd);
+    ASSERT_STARTS(answer, "HTTP/1.1 400 ");
+    ASSERT_HAS(answer, "the chunked coding is malformed");
+    ASSERT_HAS(answer, "\r\nConnection: close\r\n");
+    ck_assert(client_is_closed(fd));
+    close(fd);
+    ck_assert_uint_eq(atomic_load(&f.site.service->taken), 0);
+    fixture_end(&f, false);
+}
+END_TEST
+
+START_TEST(a_refusal_is_not_lost_while_the_client_still_sends)
+{
+    fixture_start(&f, no_flags);
+    enum { BODY = 8 << 20 };
+    char *body = calloc(1, BODY);
+    int fd = client_open(&f);
+    client_send(fd,
+                "POST /v1/attention HTTP/1.1\r\nHost: a\r\nContent-Type: text/xml\r\n"
+                "Content-Length: 8388608\r\n\r\n");
+    client_send_bytes(fd, body, BODY);
+    ASSERT_STARTS(client_hear(fd), "HTTP/1.1 415 ");
+    close(fd);
+    free(body);
+    fixture_end(&f, false);
+}
+END_TEST
+
+START_TEST(spent_memory_is_said_before_the_body)
+{
+    static const char *const flags[] = {"--memory-limit", "1MiB", NULL};
+    fixture_start(&f, flags);
+    const char *answer =
+        ask(&f, POST_HEAD "Expect: 100-continue\r\nContent-Length: 2000000\r\n\r\n");
+    ASSERT_STARTS(answer, "HTTP/1.1 503 ");
+    ASSERT_HAS(answer, "problem:out-of-memory");
+    fixture_end(&f, false);
+}
+END_TEST
+
+TEST_PROGRAM("request_body", a_refusal_is_sent_instead_of_100_continue,
+             a_chunked_body_may_be_as_long_as_any, a_body_may_be_refused_in_its_middle,
+             a_refusal_is_not_lost_while_the_client_still_sends,
+             spent_memory_is_said_before_the_body)
