@@ -12,7 +12,8 @@ programs="http/test_guard conformance/test_vectors property/test_invariants prop
     property/test_operator_json core/test_attention core/test_attention_blocks core/test_ranking core/test_projection core/test_multi_head
     core/test_key_patterns core/test_linear_attention core/test_multi_head_method
     codec/test_json_reader codec/test_json_option codec/test_whole_json core/test_attention_options
-    service/test_attention_cost service/test_body_costs service/test_scheduler base/test_arena
+    service/test_attention_cost service/test_body_costs service/test_scheduler service/test_scheduler_admission
+    service/test_scheduler_turns service/test_workers base/test_arena
     codec/test_tensor_json codec/test_tensor_rows codec/test_attention_request
     codec/test_attention_response codec/test_number_write codec/test_number_read
     codec/test_number_kernels codec/test_number_list
