@@ -181,7 +181,7 @@ coverage: ## run the unit tests, and of those over HTTP the API=... that reach m
 	    --exclude-branches-by-pattern '^\s*assert\(' --print-summary \
 	    --fail-under-line $(COVERED_LINES) --fail-under-branch $(COVERED_BRANCHES) build/coverage
 
-mutation: $(PROGRAMS) ## make mistakes in a copy of the sources; the tests must notice each
+mutation: $(BINARY) $(PROGRAMS) ## make mistakes in a copy of the sources; the tests must notice each
 	@tests/mutation/run.sh $(if $(ONLY),'$(ONLY)')
 
 fuzz: ## libFuzzer (clang) on every parser, each for FUZZ_SECONDS=60

@@ -14,13 +14,15 @@
 #include "service/clock.h"
 #include "support/test.h"
 
-/* Waits up to 3 s for a condition that another thread brings about. */
-#define await(condition)                                        \
-    do {                                                        \
-        int64_t until_ = clock_now_ns() + 3 * NS_PER_S;         \
-        while (!(condition) && clock_now_ns() < until_)         \
-            nanosleep(&(struct timespec){0, 1000000}, NULL);    \
-        ck_assert_msg(condition, "in 3 s not: %s", #condition); \
+/* Waits up to 3 s for a condition that another thread brings about, and that need not
+ * last. */
+#define await(condition)                                         \
+    do {                                                         \
+        bool met_;                                               \
+        int64_t until_ = clock_now_ns() + 3 * NS_PER_S;          \
+        while (!(met_ = (condition)) && clock_now_ns() < until_) \
+            nanosleep(&(struct timespec){0, NS_PER_MS}, NULL);   \
+        ck_assert_msg(met_, "in 3 s not: %s", #condition);       \
     } while (0)
 
 #define POST_HEAD                                \

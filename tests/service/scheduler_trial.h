@@ -6,7 +6,6 @@
 #include <semaphore.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <time.h>
 
 #include "service/clock.h"
 #include "service/scheduler.h"

@@ -1,5 +1,6 @@
 #include <stdio.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "service/log.h"
