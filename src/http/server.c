@@ -10,6 +10,7 @@
 #include "http/acceptor.h"
 #include "http/connection.h"
 #include "http/exchange.h"
+#include "http/guard.h"
 #include "http/reply.h"
 #include "http/tls_calls.h"
 #include "http/watch.h"
@@ -45,11 +46,16 @@ __attribute__((format(printf, 2, 0))) static void library_log(void *context,
     log_write(LOG_DEBUG, "libmicrohttpd", LOG_S("message", text));
 }
 
-/* Room for the head; for 64 bytes that the library keeps for each of the fields and
- * parameters that http/guard lets through; and for the answer's head. */
+/* Room for the head; for what the library keeps of each of the fields and parameters
+ * that the guard lets through; and for the answer's head. */
 static size_t connection_memory(const struct settings *s)
 {
-    enum { BESIDES = 8 * 1024 };
+    enum {
+        EACH = GUARD_FIELD_LIMIT + GUARD_AND_LIMIT + 1,
+        KEPT_OF_EACH = 64,
+        ANSWER_HEAD = 2048,
+        BESIDES = EACH * KEPT_OF_EACH + ANSWER_HEAD,
+    };
     return (size_t)s->header_limit + BESIDES;
 }
 

@@ -5,7 +5,6 @@
 #include <sched.h>
 #include <semaphore.h>
 #include <stdint.h>
-#include <stdio.h>
 
 #include "service/clock.h"
 #include "service/scheduler.h"
@@ -165,23 +164,6 @@ static inline bool wait_for(_Atomic size_t *count, size_t least)
     while (*count < least && clock_now_ns() < until)
         sched_yield();
     return *count >= least;
-}
-
-/* The value of a series in Prometheus text. */
-static inline double series(struct metrics *m, const char *name)
-{
-    struct buffer text;
-    size_t length;
-    buffer_init(&text, 1 << 20);
-    metrics_write(m, METRICS_PROMETHEUS, &text);
-    char *all = buffer_take(&text, &length), line[100];
-    ck_assert_ptr_nonnull(all);
-    snprintf(line, sizeof line, "\n%s ", name);
-    const char *at = strstr(all, line);
-    ck_assert_msg(at != NULL, "no %s", name);
-    double value = strtod(at + strlen(line), NULL);
-    free(all);
-    return value;
 }
 
 #endif

@@ -95,16 +95,24 @@ START_TEST(a_piece_longer_than_a_window_is_one)
 }
 END_TEST
 
+/* Of a large answer, of which there is more. Returns the body, to be freed after the
+ * visit. */
+static char *write_first_window(struct attention_service *s, struct visit *v)
+{
+    char *body = large_body();
+    visit_init(v, body);
+    visit_submit(s, v);
+    visit_wait_for_done(v);
+    ck_assert(v->call.more);
+    return body;
+}
+
 START_TEST(a_client_that_leaves_between_windows_is_not_written_for)
 {
     struct attention_service_options o = defaults(1);
     struct attention_service *s = service(&o);
-    char *body = large_body();
     struct visit v;
-    visit_init(&v, body);
-    visit_submit(s, &v);
-    visit_wait_for_done(&v);
-    ck_assert(v.call.more);
+    char *body = write_first_window(s, &v);
     v.call.cancelled = true;
     attention_service_go_on(s, &v.call);
     visit_wait_for_done(&v);
@@ -120,11 +128,8 @@ START_TEST(an_answer_that_has_begun_is_late_no_more_but_ends_with_the_service)
 {
     struct attention_service_options o = defaults(1);
     struct attention_service *s = service(&o);
-    char *body = large_body();
     struct visit v;
-    visit_init(&v, body);
-    visit_submit(s, &v);
-    visit_wait_for_done(&v);
+    char *body = write_first_window(s, &v);
     v.call.job.deadline_ns = clock_now_ns() - 1;
     attention_service_go_on(s, &v.call);
     visit_wait_for_done(&v);

@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 
 #include "service/attention_visit.h"
+#include "service/metric_series.h"
 
 START_TEST(the_worked_example_is_answered)
 {
@@ -356,22 +357,6 @@ START_TEST(a_drain_in_the_middle_gives_every_accepted_call_back_once)
         free(body[i]);
 }
 END_TEST
-
-static double series(struct metrics *m, const char *name)
-{
-    struct buffer text;
-    size_t length;
-    buffer_init(&text, 1 << 20);
-    metrics_write(m, METRICS_PROMETHEUS, &text);
-    char *all = buffer_take(&text, &length), line[100];
-    ck_assert_ptr_nonnull(all);
-    snprintf(line, sizeof line, "\n%s ", name);
-    const char *at = strstr(all, line);
-    ck_assert_msg(at != NULL, "no %s", name);
-    double value = strtod(at + strlen(line), NULL);
-    free(all);
-    return value;
-}
 
 START_TEST(what_was_computed_is_counted)
 {

@@ -1,5 +1,6 @@
 #include <pthread.h>
 
+#include "service/metric_series.h"
 #include "service/scheduler_trial.h"
 
 START_TEST(every_task_of_every_stage_runs_once_and_is_seen_by_the_next_stage)

@@ -1,3 +1,4 @@
+#include "service/metric_series.h"
 #include "service/scheduler_trial.h"
 
 START_TEST(a_full_queue_refuses_at_once)
