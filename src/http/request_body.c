@@ -71,6 +71,14 @@ static bool keep(struct exchange *x, const char *data, size_t length)
     return true;
 }
 
+/* Of a body that is refused: what came is given back, what comes is passed over. */
+static void forget(struct exchange *x)
+{
+    x->request.body = NULL;
+    arena_free(&x->request.call.arena);
+    guard_ignore_body(&x->guard);
+}
+
 /* The library answers only when it has read a body to its end: where there may be none,
  * the refusal is said past it. */
 static void give_up(struct exchange *x)
@@ -95,10 +103,8 @@ bool request_body_take(struct exchange *x, const char *data, size_t length)
         give_up(x);
         return false;
     }
-    if (!r->body || r->refusal.code || !keep(x, data, length)) {
-        r->body = NULL;
-        guard_ignore_body(&x->guard);
-    }
+    if (!r->body || r->refusal.code || !keep(x, data, length))
+        forget(x);
     r->body_bytes += length;
     request_body_pace(x);
     return true;

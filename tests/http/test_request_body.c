@@ -122,7 +122,25 @@ START_TEST(spent_memory_is_said_before_the_body)
 }
 END_TEST
 
+START_TEST(a_refused_body_holds_no_memory)
+{
+    static const char *const flags[] = {"--memory-limit", "1MiB", NULL};
+    fixture_start(&f, flags);
+    int fd = client_open(&f);
+    client_send(fd, POST_HEAD "Transfer-Encoding: chunked\r\n\r\n");
+    client_send_zeros(fd);
+    await(atomic_load(&f.site.memory.spent) > 0);
+    for (int i = 0; i < 15; i++)
+        client_send_zeros(fd);
+    await(atomic_load(&f.site.memory.spent) == 0);
+    client_send(fd, "0\r\n\r\n");
+    ASSERT_HAS(client_hear(fd), "problem:out-of-memory");
+    close(fd);
+    fixture_end(&f, false);
+}
+END_TEST
+
 TEST_PROGRAM("request_body", a_refusal_is_sent_instead_of_100_continue,
              a_chunked_body_may_be_as_long_as_any, a_body_may_be_refused_in_its_middle,
              a_refusal_is_not_lost_while_the_client_still_sends,
-             spent_memory_is_said_before_the_body)
+             spent_memory_is_said_before_the_body, a_refused_body_holds_no_memory)
