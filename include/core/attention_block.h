@@ -93,16 +93,6 @@ static inline bool block_next_run(const struct block *b, struct bounds bounds,
     return false;
 }
 
-static inline size_t size_least(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
-static inline size_t size_most(size_t a, size_t b)
-{
-    return a > b ? a : b;
-}
-
 static inline size_t vector_floored(size_t n)
 {
     return n / VECTOR_PAD * VECTOR_PAD;

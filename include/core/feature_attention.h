@@ -6,19 +6,25 @@
  * over all keys j, or with `causal` over those with j <= i + offset; 0 where there are
  * none. The work grows with T and S, not with their product.
  *
- *     elu        phi_r(x) = elu(x_r) + 1 = x_r > 0 ? x_r + 1 : exp(x_r), r < dk; no
- * scale. Katharopoulos et al., "Transformers are RNNs" (2020), equation 7. performer
- * phi_r(x) = exp(w_r . x - |x|^2 / 2), r < features, of x = sqrt|scale| k and x =
- * sqrt|scale| q (-q where scale is negative), so that the mean over r of phi(q) .
- * phi(k) is exp(scale q . k) in expectation. Choromanski et al., "Rethinking attention
- * with Performers" (2021), lemma 1: FAVOR+.
+ * Rule elu, Katharopoulos et al., "Transformers are RNNs" (2020), equation 7, without
+ * scale:
+ *
+ *     phi_r(x) = elu(x_r) + 1 = x_r > 0 ? x_r + 1 : exp(x_r),   r < dk
+ *
+ * Performer, Choromanski et al., "Rethinking attention with Performers" (2021), lemma 1
+ * (FAVOR+):
+ *
+ *     phi_r(x) = exp(w_r . x - |x|^2 / 2),   r < features
+ *
+ * of x = sqrt|scale| k and x = sqrt|scale| q (-q where scale is negative), so that the
+ * mean over r of phi(q) . phi(k) is exp(scale q . k) in expectation.
  *
  * Features are kept as logarithms, and each has a largest one M_r of its own taken out
  * of its sums over the keys: with z_r = sum_j exp(log phi_r(k_j) - M_r) and
  * u_r = sum_j exp(log phi_r(k_j) - M_r) v_j,
  *
- *     out[h,i,:] = sum_r p_r u_r / sum_r p_r z_r,   log p_r = log phi_r(q_i) + M_r -
- * max
+ *     out[h,i,:] = sum_r p_r u_r / sum_r p_r z_r
+ *     log p_r = log phi_r(q_i) + M_r - max
  *
  * where neither sum of positive numbers can vanish; it stands for the stabilisers of
  * the paper and needs no epsilon. */

@@ -2,12 +2,9 @@
 
 #include <string.h>
 
-enum { LONGEST = 64 };
+#include "base/size.h"
 
-static size_t least(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
+enum { LONGEST = 64 };
 
 /* Optimal string alignment: row i holds the distances of a's first i bytes to
  * every beginning of b. Two rows back are kept for the swap of neighbours. */
@@ -22,9 +19,10 @@ static size_t distance(const char *a, size_t n, const char *b, size_t m)
         now[0] = i;
         for (size_t j = 1; j <= m; j++) {
             size_t differs = a[i - 1] != b[j - 1];
-            now[j] = least(least(above[j], now[j - 1]) + 1, above[j - 1] + differs);
+            now[j] = size_least(size_least(above[j], now[j - 1]) + 1,
+                                above[j - 1] + differs);
             if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
-                now[j] = least(now[j], two[j - 2] + 1);
+                now[j] = size_least(now[j], two[j - 2] + 1);
         }
     }
     return rows[n % 3][m];

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/size.h"
 #include "codec/answer_method.h"
 #include "codec/answer_parts.h"
 #include "codec/json_escape.h"
@@ -56,7 +57,7 @@ static void cut_pieces(struct attention_response *r, size_t full)
         const struct answer_part *part = &r->parts.part[i];
         cut->bound += part->before_length;
         for (size_t row = 0; row < part->rows;) {
-            size_t wanted = (full - held + part->width - 1) / part->width;
+            size_t wanted = size_divided_up(full - held, part->width);
             size_t taken = wanted < part->rows - row ? wanted : part->rows - row;
             row += taken;
             held += taken * part->width;

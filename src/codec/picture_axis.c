@@ -1,12 +1,13 @@
 #include "codec/picture_axis.h"
 
+#include "base/size.h"
 #include "codec/terminal_text.h"
 
 struct picture_axis picture_axis_of(size_t tokens, const struct json_text *label)
 {
-    size_t share = (tokens + PICTURE_MOST_CELLS - 1) / PICTURE_MOST_CELLS;
+    size_t share = size_divided_up(tokens, PICTURE_MOST_CELLS);
     return (struct picture_axis){.tokens = tokens,
-                                 .cells = (tokens + share - 1) / share,
+                                 .cells = size_divided_up(tokens, share),
                                  .share = share,
                                  .label = share == 1 ? label : NULL};
 }

@@ -3,6 +3,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/size.h"
 #include "codec/base64.h"
 #include "codec/number_list.h"
 
@@ -45,7 +46,7 @@ struct tensor_rows tensor_rows_base64(const void *const *array, size_t arrays,
 {
     return (struct tensor_rows){
         .form = ROWS_BASE64,
-        .rows = (arrays * row_numbers_count(numbers) + TRIPLE - 1) / TRIPLE,
+        .rows = size_divided_up(arrays * row_numbers_count(numbers), TRIPLE),
         .width = TRIPLE,
         .row_bound = TRIPLE_TEXT,
         .numbers = *numbers,

@@ -2,6 +2,7 @@
  * products of the exact operator run at 90 operations a nanosecond. */
 #include <string.h>
 
+#include "base/size.h"
 #include "core/approximations.h"
 #include "core/attention_block.h"
 #include "core/feature_attention.h"

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "base/size.h"
+
 bool block_shows_hidden(const struct attention *a)
 {
     return (a->map_stage == MAP_STAGE_SCORES || a->map_stage == MAP_STAGE_CAPPED) &&
@@ -46,12 +48,12 @@ size_t block_rows(const struct attention *a)
 size_t block_count(const struct attention *a)
 {
     size_t rows = block_rows(a);
-    return (a->T + rows - 1) / rows;
+    return size_divided_up(a->T, rows);
 }
 
 size_t block_parts(const struct attention *a)
 {
-    return (a->T + BLOCK_ROWS - 1) / BLOCK_ROWS;
+    return size_divided_up(a->T, BLOCK_ROWS);
 }
 
 static size_t rank_count(const struct attention *a)
@@ -242,7 +244,7 @@ void block_begin(struct block *b, const struct attention *a, size_t index,
     b->vector = vector_kernels_choice(0);
     b->first = index * rows;
     b->rows = size_least(rows, a->T - b->first);
-    b->groups = (b->rows + TILE_ROWS - 1) / TILE_ROWS;
+    b->groups = size_divided_up(b->rows, TILE_ROWS);
     b->figures = a->entropy || a->statistics || a->received;
     b->plain = is_plain(b);
     divide_scratch(b, scratch);

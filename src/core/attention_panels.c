@@ -1,17 +1,13 @@
 #include "core/attention_panels.h"
 
+#include "base/size.h"
 #include "core/vector_kernels.h"
 
 enum { PACK_KEYS = 512 }; /* keys of one pack */
 
-static size_t least(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
 static size_t key_runs(const struct attention *a)
 {
-    return (a->S + PACK_KEYS - 1) / PACK_KEYS;
+    return size_divided_up(a->S, PACK_KEYS);
 }
 
 static size_t head_numbers(const struct attention *a)
@@ -21,7 +17,7 @@ static size_t head_numbers(const struct attention *a)
 
 size_t attention_panel_width(size_t columns, size_t first)
 {
-    return vector_padded(least(columns - first, TILE_WIDTH));
+    return vector_padded(size_least(columns - first, TILE_WIDTH));
 }
 
 const float *attention_panel_keys(const struct attention *a, const float *packed,
@@ -67,7 +63,7 @@ static void pack_keys(const struct attention *a, size_t g, size_t first, float *
     const float *key = a->key.data + g * a->key.head_stride + first * a->key.row_stride;
     vector_kernels_choice(0)->pack_columns(panel, attention_panel_width(a->S, first),
                                            key, a->key.row_stride,
-                                           least(a->S - first, TILE_WIDTH), a->dk);
+                                           size_least(a->S - first, TILE_WIDTH), a->dk);
 }
 
 /* panel[j][c] = value[j][first + c], and 0 beyond the last column, for some keys. The
@@ -80,13 +76,13 @@ static float pack_values(const struct attention *a, size_t g, size_t first, size
         a->value.data + g * a->value.head_stride + from * stride + first;
     return vector_kernels_choice(0)->pack_rows(panel + from * width, width, value,
                                                stride, to - from,
-                                               least(a->dv - first, TILE_WIDTH));
+                                               size_least(a->dv - first, TILE_WIDTH));
 }
 
 void attention_panels_pack(const struct attention *a, size_t index, void *packed)
 {
     size_t runs = key_runs(a), g = index / runs;
-    size_t from = index % runs * PACK_KEYS, to = least(a->S, from + PACK_KEYS);
+    size_t from = index % runs * PACK_KEYS, to = size_least(a->S, from + PACK_KEYS);
     float *keys = (float *)packed + g * head_numbers(a);
     float *values = keys + vector_padded(a->S) * a->dk;
     for (size_t first = from; first < to; first += TILE_WIDTH)

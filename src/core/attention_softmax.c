@@ -2,6 +2,7 @@
 
 #include <math.h>
 
+#include "base/size.h"
 #include "core/dropout.h"
 #include "core/ranking.h"
 

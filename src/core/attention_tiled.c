@@ -10,6 +10,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/size.h"
 #include "core/attention.h"
 #include "core/attention_block.h"
 #include "core/attention_maps.h"

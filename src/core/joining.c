@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "base/size.h"
+
 enum { BLOCK_ROWS = 128 };
 
 /* Rows to visit: of `joined`, where the past comes first, or else the own ones. */
@@ -12,7 +14,7 @@ static size_t all_rows(const struct joining *j)
 
 size_t joining_blocks(const struct joining *j)
 {
-    return j->own || j->joined ? (all_rows(j) + BLOCK_ROWS - 1) / BLOCK_ROWS : 0;
+    return j->own || j->joined ? size_divided_up(all_rows(j), BLOCK_ROWS) : 0;
 }
 
 size_t joining_scratch_bytes(const struct joining *j)

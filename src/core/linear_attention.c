@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/size.h"
 #include "core/approximations.h"
 #include "core/vector_kernels.h"
 
@@ -110,7 +111,7 @@ static bool answer(const struct tile *t, size_t h, size_t token)
 
 static size_t tiles_of_head(const struct attention *a)
 {
-    return (a->dv + TILE_COLUMNS - 1) / TILE_COLUMNS;
+    return size_divided_up(a->dv, TILE_COLUMNS);
 }
 
 static bool run(const struct attention *a, const void *packed, size_t index,

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/size.h"
 #include "core/approximations.h"
 #include "core/random.h"
 #include "core/softmax_rows.h"
@@ -14,11 +15,6 @@ enum {
     PACK_KEYS = 256, /* of which it has so many columns at a time; even */
     TILE_QUERIES = 64
 };
-
-static size_t least(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
 
 /* Packed: E K [G][rank][dk], then F V [G][rank][dv]. */
 static size_t keys_at(const struct attention *a, size_t g)
@@ -38,7 +34,7 @@ static size_t packed_bytes(const struct attention *a)
 
 static size_t packs(const struct attention *a)
 {
-    return (a->method->rank + PACK_ROWS - 1) / PACK_ROWS;
+    return size_divided_up(a->method->rank, PACK_ROWS);
 }
 
 /* Part of E (which = 0) or F (1): rows from `first`, keys from `from`. */
@@ -89,10 +85,11 @@ static void multiply(const struct attention *a, const struct part *p, float *pac
 static void pack(const struct attention *a, size_t index, void *packed)
 {
     size_t first = index * PACK_ROWS;
-    struct part p = {.first = first, .rows = least(a->method->rank - first, PACK_ROWS)};
+    struct part p = {.first = first,
+                     .rows = size_least(a->method->rank - first, PACK_ROWS)};
     for (p.which = 0; p.which < 2; p.which++)
         for (p.from = 0; p.from < a->S; p.from += PACK_KEYS) {
-            p.keys = least(a->S - p.from, PACK_KEYS);
+            p.keys = size_least(a->S - p.from, PACK_KEYS);
             multiply(a, &p, packed);
         }
 }
@@ -111,7 +108,7 @@ static size_t tile_queries(const struct attention *a)
 
 static size_t runs(const struct attention *a)
 {
-    return (a->T + tile_queries(a) - 1) / tile_queries(a);
+    return size_divided_up(a->T, tile_queries(a));
 }
 
 static size_t tiles(const struct attention *a)
@@ -155,7 +152,7 @@ static bool run(const struct attention *a, const void *packed, size_t tile,
     size_t first = tile % runs(a) * tile_queries(a), group = a->H / a->G;
     size_t from = a->mean_map ? 0 : tile / runs(a), to = a->mean_map ? a->H : from + 1;
     const float *projected = packed;
-    struct softmax_rows s = {.rows = least(a->T - first, tile_queries(a)),
+    struct softmax_rows s = {.rows = size_least(a->T - first, tile_queries(a)),
                              .columns = a->method->rank,
                              .depth = a->dk,
                              .width = a->dv,

@@ -3,22 +3,18 @@
 #include <float.h>
 #include <math.h>
 
+#include "base/size.h"
 #include "core/attention_mask.h"
 #include "core/figures.h"
 #include "core/multi_head_plan.h"
-
-static size_t least(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
 
 /* Nothing stands further than T + S from anything, and so sums stay in range. */
 static struct window_view window_of(const struct attention_input *in, size_t T,
                                     size_t S)
 {
     struct window_view window = in->window;
-    window.left = least(window.left, T + S);
-    window.right = least(window.right, T + S);
+    window.left = size_least(window.left, T + S);
+    window.right = size_least(window.right, T + S);
     return window;
 }
 

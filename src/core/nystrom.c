@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/size.h"
 #include "core/approximations.h"
 #include "core/softmax_rows.h"
 #include "core/vector_kernels.h"
@@ -29,11 +30,6 @@ enum part {
 struct layout {
     size_t at[PARTS + 1];
 };
-
-static size_t least(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
 
 static struct layout lay_out(const struct attention *a)
 {
@@ -169,7 +165,7 @@ static void pack(const struct attention *a, size_t h, void *packed)
     average(head + layout.at[KEYS], m, keys, a->key.row_stride, a->S, a->dk);
 
     for (size_t first = 0; first < m; first += PACK_ROWS) {
-        struct softmax_rows b = {.rows = least(m - first, PACK_ROWS),
+        struct softmax_rows b = {.rows = size_least(m - first, PACK_ROWS),
                                  .columns = a->S,
                                  .depth = a->dk,
                                  .width = a->dv,
@@ -200,7 +196,7 @@ static void pack(const struct attention *a, size_t h, void *packed)
 
 static size_t tiles_of_head(const struct attention *a)
 {
-    return (a->T + TILE_QUERIES - 1) / TILE_QUERIES;
+    return size_divided_up(a->T, TILE_QUERIES);
 }
 
 static size_t tiles(const struct attention *a)
@@ -220,7 +216,7 @@ static bool run(const struct attention *a, const void *packed, size_t tile,
     size_t h = tile / tiles_of_head(a), first = tile % tiles_of_head(a) * TILE_QUERIES;
     const float *head = (const float *)packed + h * layout.at[PARTS];
     const struct softmax_rows s = {
-        .rows = least(a->T - first, TILE_QUERIES),
+        .rows = size_least(a->T - first, TILE_QUERIES),
         .columns = a->method->landmarks,
         .depth = a->dk,
         .width = a->dv,

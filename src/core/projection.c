@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "base/size.h"
 #include "core/vector_kernels.h"
 
 enum {
@@ -17,16 +18,6 @@ enum {
 /* Floating-point operations: what is worth handing to another thread, and what one
  * task should not exceed. */
 static const double LEAST_FLOPS = 2e6, MOST_FLOPS = 1e8;
-
-static size_t least(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
-static size_t divided_up(size_t n, size_t by)
-{
-    return n / by + (n % by != 0);
-}
 
 static size_t columns(const struct projection *p)
 {
@@ -48,17 +39,17 @@ static struct projection_cut cut_of(const struct projection *p)
     if (!p->w)
         return (struct projection_cut){.rows = SPLIT_ROWS, .panels = 1, .across = 1};
 
-    size_t most = MOST_ROWS, panels = divided_up(columns(p), TILE_WIDTH);
+    size_t most = MOST_ROWS, panels = size_divided_up(columns(p), TILE_WIDTH);
     while (most > TILE_ROWS && panel_flops(p, most) > MOST_FLOPS)
         most /= 2; /* a multiple of TILE_ROWS, as MOST_ROWS is 6 2^6 */
-    size_t rows = all_rows(p), blocks = divided_up(rows, most);
-    size_t each = blocks ? divided_up(rows, blocks) : 1;
-    struct projection_cut cut = {.rows = divided_up(each, TILE_ROWS) * TILE_ROWS,
+    size_t rows = all_rows(p), blocks = size_divided_up(rows, most);
+    size_t each = blocks ? size_divided_up(rows, blocks) : 1;
+    struct projection_cut cut = {.rows = size_divided_up(each, TILE_ROWS) * TILE_ROWS,
                                  .panels = 1};
     double flops = panel_flops(p, cut.rows);
     if (flops < LEAST_FLOPS)
-        cut.panels = least(panels, (size_t)(LEAST_FLOPS / flops) + 1);
-    cut.across = divided_up(panels, cut.panels);
+        cut.panels = size_least(panels, (size_t)(LEAST_FLOPS / flops) + 1);
+    cut.across = size_divided_up(panels, cut.panels);
     return cut;
 }
 
@@ -68,7 +59,7 @@ void projection_add(struct projection *p, size_t count, const float *x, float *o
     size_t until = all_rows(p) + count;
     p->rows[p->count++] = (struct projection_rows){count, x, out, until};
     p->cut = cut_of(p);
-    p->cut.blocks = divided_up(until, p->cut.rows) * p->cut.across;
+    p->cut.blocks = size_divided_up(until, p->cut.rows) * p->cut.across;
 }
 
 size_t projection_blocks(const struct projection *p)
@@ -97,12 +88,12 @@ struct work {
 
 static size_t widest(const struct projection *p)
 {
-    return vector_padded(least(columns(p), TILE_WIDTH));
+    return vector_padded(size_least(columns(p), TILE_WIDTH));
 }
 
 static size_t deepest(const struct projection *p)
 {
-    return vector_padded(least(p->in, DEPTH));
+    return vector_padded(size_least(p->in, DEPTH));
 }
 
 size_t projection_scratch_bytes(const struct projection *p)
@@ -183,7 +174,7 @@ static void split(const struct work *w, const struct projection_rows *s, size_t 
     const struct projection *p = w->p;
     size_t h = w->from / p->width, c = w->from % p->width;
     for (size_t n = 0, count; n < w->width; n += count, h++, c = 0) {
-        count = least(p->width - c, w->width - n);
+        count = size_least(p->width - c, w->width - n);
         memcpy(s->out + (h * s->count + row) * p->width + c, x + n, count * sizeof *x);
     }
 }
@@ -192,7 +183,7 @@ static void split(const struct work *w, const struct projection_rows *s, size_t 
 static bool split_group(const struct work *w, size_t i, float *product)
 {
     const struct projection_rows *s = sequence_of(w->p, i);
-    size_t end = least(i + TILE_ROWS, w->first + w->rows), count = end - i;
+    size_t end = size_least(i + TILE_ROWS, w->first + w->rows), count = end - i;
     bool head = w->width == w->padded && w->width == w->p->width;
     if (head && end <= s->until) { /* the rows follow one another there, too */
         size_t row = w->from / w->width * s->count + row_in(s, i);
@@ -221,7 +212,7 @@ static bool multiply_part(const struct work *w, size_t k)
 {
     const struct projection *p = w->p;
     struct tile_product t = {.width = w->padded,
-                             .depth = least(p->in - k, DEPTH),
+                             .depth = size_least(p->in - k, DEPTH),
                              .factor = 1.0f,
                              .add = k > 0 || p->bias,
                              .c_stride = w->padded};
@@ -257,7 +248,7 @@ bool projection_run(const struct projection *p, size_t block, void *scratch)
     struct work w = {.p = p,
                      .vector = vector_kernels_choice(0),
                      .first = first,
-                     .rows = least(all_rows(p) - first, cut.rows),
+                     .rows = size_least(all_rows(p) - first, cut.rows),
                      .width = columns(p),
                      .panel = scratch};
     if (!p->w)
@@ -265,11 +256,12 @@ bool projection_run(const struct projection *p, size_t block, void *scratch)
 
     w.group = w.panel + widest(p) * deepest(p);
     w.product = w.group + TILE_ROWS * deepest(p);
-    size_t end = least(panel + cut.panels, divided_up(columns(p), TILE_WIDTH));
+    size_t end =
+        size_least(panel + cut.panels, size_divided_up(columns(p), TILE_WIDTH));
     bool finite = true;
     for (; panel < end; panel++) {
         w.from = panel * TILE_WIDTH;
-        w.width = least(columns(p) - w.from, TILE_WIDTH);
+        w.width = size_least(columns(p) - w.from, TILE_WIDTH);
         w.padded = vector_padded(w.width);
         for (size_t k = 0; k < p->in; k += DEPTH)
             finite &= multiply_part(&w, k);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/size.h"
 #include "service/text_file.h"
 
 enum { FILE_MOST_BYTES = 256 * 1024, CACHE_LINE = 64 };
@@ -175,7 +176,7 @@ bool keys_reload(struct keys *k, struct error *e)
 struct keys *keys_new(const char *path, size_t limit, key_compare *compare,
                       struct error *e)
 {
-    size_t room = (sizeof(struct keys) + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
+    size_t room = size_divided_up(sizeof(struct keys), CACHE_LINE) * CACHE_LINE;
     struct keys *k = aligned_alloc(CACHE_LINE, room);
     if (!k) {
         error_set(e, ERROR_OUT_OF_MEMORY, "keys_file", "no memory for the keys");

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/size.h"
 #include "service/metrics_shares.h"
 #include "service/process.h"
 
@@ -19,7 +20,7 @@ static struct share *own_share(const struct metrics *m)
 static bool make_shares(struct metrics *m)
 {
     size_t bytes = sizeof(struct share) + m->route_count * sizeof(struct route_share);
-    m->share_bytes = (bytes + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
+    m->share_bytes = size_divided_up(bytes, CACHE_LINE) * CACHE_LINE;
     m->shares = aligned_alloc(CACHE_LINE, SHARES * m->share_bytes);
     if (m->shares)
         memset(m->shares, 0, SHARES * m->share_bytes);
