@@ -166,6 +166,13 @@ struct attention_kernel {
                 void *scratch);
 };
 
+/* Of a kernel that has no packs, or no parts of rows. */
+static inline size_t attention_nothing(const struct attention *a)
+{
+    (void)a;
+    return 0;
+}
+
 extern const struct attention_kernel attention_reference; /* slow and obvious */
 extern const struct attention_kernel attention_tiled;     /* the fast one */
 

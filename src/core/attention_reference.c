@@ -282,12 +282,6 @@ static bool run(const struct attention *a, const void *packed, size_t i, void *s
     return r.finite;
 }
 
-static size_t nothing(const struct attention *a)
-{
-    (void)a;
-    return 0;
-}
-
 static size_t tiles(const struct attention *a)
 {
     return a->T;
@@ -300,8 +294,8 @@ static size_t scratch_bytes(const struct attention *a)
 
 const struct attention_kernel attention_reference = {
     .name = "reference",
-    .packed_bytes = nothing,
-    .packs = nothing,
+    .packed_bytes = attention_nothing,
+    .packs = attention_nothing,
     .tiles = tiles,
     .row_parts = tiles,
     .scratch_bytes = scratch_bytes,

@@ -160,19 +160,13 @@ static size_t tiles(const struct attention *a)
     return a->G * feature_chunks(a->T) * cut.beside * cut.below;
 }
 
-static size_t nothing(const struct attention *a)
-{
-    (void)a;
-    return 0;
-}
-
 const struct attention_kernel feature_attention = {
     .name = "features",
     .packed_bytes = feature_packed_bytes,
     .packs = feature_packs,
     .pack = feature_pack,
     .tiles = tiles,
-    .row_parts = nothing,
+    .row_parts = attention_nothing,
     .scratch_bytes = scratch_bytes,
     .run = run,
 };

@@ -149,18 +149,12 @@ static size_t scratch_bytes(const struct attention *a)
     return (a->dk + 1) * TILE_COLUMNS * sizeof(float);
 }
 
-static size_t nothing(const struct attention *a)
-{
-    (void)a;
-    return 0;
-}
-
 const struct attention_kernel linear_attention = {
     .name = "linear",
-    .packed_bytes = nothing,
-    .packs = nothing,
+    .packed_bytes = attention_nothing,
+    .packs = attention_nothing,
     .tiles = tiles,
-    .row_parts = nothing,
+    .row_parts = attention_nothing,
     .scratch_bytes = scratch_bytes,
     .run = run,
 };

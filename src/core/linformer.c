@@ -180,19 +180,13 @@ static bool run(const struct attention *a, const void *packed, size_t tile,
     return finite;
 }
 
-static size_t nothing(const struct attention *a)
-{
-    (void)a;
-    return 0;
-}
-
 const struct attention_kernel linformer = {
     .name = "linformer",
     .packed_bytes = packed_bytes,
     .packs = packs,
     .pack = pack,
     .tiles = tiles,
-    .row_parts = nothing,
+    .row_parts = attention_nothing,
     .scratch_bytes = scratch_bytes,
     .run = run,
 };

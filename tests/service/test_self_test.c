@@ -7,6 +7,7 @@
 #include "service/clock.h"
 #include "support/scarce.h"
 #include "support/test.h"
+#include "support/wrong_sgemm.h"
 
 START_TEST(both_kernels_compute_the_worked_example)
 {
@@ -73,27 +74,10 @@ END_TEST
 
 /* In the place of the library's own. */
 static int parallel = 1;
-static float error_of_product;
 
 int openblas_get_parallel(void)
 {
     return parallel;
-}
-
-void cblas_sgemm(const enum CBLAS_ORDER order, const enum CBLAS_TRANSPOSE ta,
-                 const enum CBLAS_TRANSPOSE tb, const blasint m, const blasint n,
-                 const blasint depth, const float alpha, const float *a,
-                 const blasint lda, const float *b, const blasint ldb, const float beta,
-                 float *c, const blasint ldc)
-{
-    (void)order, (void)ta, (void)tb, (void)alpha, (void)beta;
-    for (blasint i = 0; i < m; i++)
-        for (blasint j = 0; j < n; j++) {
-            c[i * ldc + j] = 0;
-            for (blasint k = 0; k < depth; k++)
-                c[i * ldc + j] += a[i * lda + k] * b[k * ldb + j];
-        }
-    c[m * ldc - 1] += error_of_product;
 }
 
 /* The refusal of a whole self test by `workers` threads. */
