@@ -160,8 +160,9 @@ struct attention_kernel {
     /* Bytes of `scratch` one running tile needs, aligned to 64. */
     size_t (*scratch_bytes)(const struct attention *a);
     /* False when something left float32's range: without softcap a score of an allowed
-     * cell (with it an infinite one is +-softcap, a NaN is refused), or any result but
-     * the infinities named above, those of empty rows and hidden cells. */
+     * cell (with it an infinite one is +-softcap, a NaN is refused), a biased one, or
+     * any result but the infinities named above, those of empty rows and hidden cells.
+     */
     bool (*run)(const struct attention *a, const void *packed, size_t tile,
                 void *scratch);
 };

@@ -28,7 +28,6 @@ struct block {
     size_t first, rows, groups; /* rows from `first`, in groups of TILE_ROWS */
     bool figures;               /* entropy, statistics or received weights are wanted */
     bool plain; /* scores become weights as they are, and no figures are wanted */
-    int shrink; /* weights are kept times 2^-shrink, for the head at work */
     struct key_span *spans; /* ascending */
     size_t span_count;
     struct bounds row[BLOCK_MOST_ROWS];     /* columns a row may see, holes apart */

@@ -2,8 +2,7 @@
  *
  * Packed, a key head is [S/64] panels [dk][64] of keys, then [dv/64] panels [S][64]
  * of values; the last panel of each is as wide as its rest, padded with zeros. So
- * both products of attention are rows times panel, whatever the widths are. Behind
- * the panels stands the largest magnitude among the values of each pack. */
+ * both products of attention are rows times panel, whatever the widths are. */
 #ifndef CORE_ATTENTION_PANELS_H
 #define CORE_ATTENTION_PANELS_H
 
@@ -23,9 +22,5 @@ const float *attention_panel_keys(const struct attention *a, const float *packed
                                   size_t h, size_t first);
 const float *attention_panel_values(const struct attention *a, const float *packed,
                                     size_t h, size_t first);
-
-/* The largest magnitude among all values that serve query head h. */
-float attention_panels_largest(const struct attention *a, const float *packed,
-                               size_t h);
 
 #endif

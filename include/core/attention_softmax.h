@@ -12,9 +12,9 @@ void block_cap(const struct block *b, size_t i);
  * are wanted. False when no key is allowed. */
 bool block_bias(struct block *b, size_t h, size_t i);
 
-/* What block_bias left of some rows of one group becomes weights times 2^-shrink;
- * b->inverse[i] makes them the weights, and lse is written. `any`: what block_bias said
- * of each; without it all is 0. False when a score was not finite. */
+/* What block_bias left of some rows of one group becomes exponentials; b->inverse[i]
+ * makes them the weights, and lse is written. `any`: what block_bias said of each;
+ * without it all is 0. False when a score was not finite. */
 bool block_softmax(struct block *b, size_t h, struct bounds rows, const bool *any);
 
 #endif

@@ -50,10 +50,9 @@ struct vector_kernels {
 
     void (*multiply)(const struct tile_product *p);
 
-    /* to[i][c] = from[i][c], and 0 up to to_stride, which is padded; returns the
-     * largest magnitude, a NaN if there is one. */
-    float (*pack_rows)(float *to, size_t to_stride, const float *from,
-                       size_t from_stride, size_t rows, size_t columns);
+    /* to[i][c] = from[i][c], and 0 up to to_stride, which is padded. */
+    void (*pack_rows)(float *to, size_t to_stride, const float *from,
+                      size_t from_stride, size_t rows, size_t columns);
     /* to[c][i] = from[i][c], and 0 up to to_stride. At least one row. */
     void (*pack_columns)(float *to, size_t to_stride, const float *from,
                          size_t from_stride, size_t rows, size_t columns);
@@ -61,7 +60,7 @@ struct vector_kernels {
     /* In all of these a score of -INFINITY that counts becomes a NaN: it may be a sum
      * that left float32's range on its way, and must be seen to have done so. */
 
-    /* x[j] += bias[j], at least -FLT_MAX, or x[j] = -INFINITY where bias[j] is that.
+    /* x[j] += bias[j], or x[j] = -INFINITY where bias[j] is that.
      * Both return whether any x may still count. Any n. */
     bool (*add_bias)(float *x, const float *bias, size_t n);
     /* x[j] = -INFINITY where allowed[j] is 0. */
@@ -69,8 +68,7 @@ struct vector_kernels {
     /* All count. n padded. */
     void (*expose)(float *x, size_t n);
 
-    /* x[j] -= slope |distance + j|, at least -FLT_MAX. Any n; distances are whole and
-     * below 2^24. */
+    /* x[j] -= slope |distance + j|. Any n; distances are whole and below 2^24. */
     void (*add_slope)(float *x, size_t n, float slope, float distance);
 
     /* x[j] = softcap tanh(x[j] / softcap), with a relative error of at most 2^-21;
@@ -80,12 +78,11 @@ struct vector_kernels {
     /* Largest of n padded numbers; -INFINITY for none. NaNs are passed over. */
     float (*maximum)(const float *x, size_t n);
 
-    /* x[j] = exp(x[j] - max) 2^-shrink; returns their sum. n padded; max finite and
-     * no x above it; shrink from 0 to 24. The relative error of one is at most
-     * 2^-22 + (max - x[j]) 2^-23; what would be below 2^-125 is 0, and so is
-     * exp(-INFINITY). A NaN stays one. Meanwhile the n numbers from `next` on, which
-     * need not exist, are brought near. */
-    float (*exponentials)(float *x, size_t n, float max, int shrink, const float *next);
+    /* x[j] = exp(x[j] - max); returns their sum. n padded; max finite and no x above
+     * it. The relative error of one is at most 2^-22 + (max - x[j]) 2^-23; what would
+     * be below 2^-125 is 0, and so is exp(-INFINITY). A NaN stays one. Meanwhile the n
+     * numbers from `next` on, which need not exist, are brought near. */
+    float (*exponentials)(float *x, size_t n, float max, const float *next);
 
     /* Up to TILE_ROWS rows at once, row i of n padded numbers at x + i stride. The
      * largest and the least of those of row i in [kept[i].from, kept[i].to), which end
@@ -95,7 +92,7 @@ struct vector_kernels {
                        const struct bounds *kept, float *largest, float *least);
     /* As exponentials(), with a maximum and a sum for each row. */
     void (*exponential_rows)(float *x, size_t stride, size_t rows, size_t n,
-                             const float *max, int shrink, float *sum);
+                             const float *max, float *sum);
 
     /* to[j] = factor from[j]; returns whether all are finite. Any n. */
     bool (*scale)(float *to, const float *from, size_t n, float factor);

@@ -34,22 +34,7 @@ const float *attention_panel_values(const struct attention *a, const float *pack
 
 size_t attention_panels_bytes(const struct attention *a)
 {
-    return a->G * (head_numbers(a) + key_runs(a)) * sizeof(float);
-}
-
-/* The magnitudes of the values of one key head, a pack each. */
-static size_t magnitudes(const struct attention *a, size_t g)
-{
-    return a->G * head_numbers(a) + g * key_runs(a);
-}
-
-float attention_panels_largest(const struct attention *a, const float *packed, size_t h)
-{
-    const float *of_pack = packed + magnitudes(a, h / (a->H / a->G));
-    float largest = 0.0f;
-    for (size_t run = 0; run < key_runs(a); run++)
-        largest = of_pack[run] > largest ? of_pack[run] : largest;
-    return largest;
+    return a->G * head_numbers(a) * sizeof(float);
 }
 
 size_t attention_panels_packs(const struct attention *a)
@@ -66,17 +51,16 @@ static void pack_keys(const struct attention *a, size_t g, size_t first, float *
                                            size_least(a->S - first, TILE_WIDTH), a->dk);
 }
 
-/* panel[j][c] = value[j][first + c], and 0 beyond the last column, for some keys. The
- * largest magnitude among them. */
-static float pack_values(const struct attention *a, size_t g, size_t first, size_t from,
-                         size_t to, float *panel)
+/* panel[j][c] = value[j][first + c], and 0 beyond the last column, for some keys. */
+static void pack_values(const struct attention *a, size_t g, size_t first, size_t from,
+                        size_t to, float *panel)
 {
     size_t width = attention_panel_width(a->dv, first), stride = a->value.row_stride;
     const float *value =
         a->value.data + g * a->value.head_stride + from * stride + first;
-    return vector_kernels_choice(0)->pack_rows(panel + from * width, width, value,
-                                               stride, to - from,
-                                               size_least(a->dv - first, TILE_WIDTH));
+    vector_kernels_choice(0)->pack_rows(panel + from * width, width, value, stride,
+                                        to - from,
+                                        size_least(a->dv - first, TILE_WIDTH));
 }
 
 void attention_panels_pack(const struct attention *a, size_t index, void *packed)
@@ -87,10 +71,6 @@ void attention_panels_pack(const struct attention *a, size_t index, void *packed
     float *values = keys + vector_padded(a->S) * a->dk;
     for (size_t first = from; first < to; first += TILE_WIDTH)
         pack_keys(a, g, first, keys + first * a->dk);
-    float largest = 0.0f;
-    for (size_t first = 0; first < a->dv; first += TILE_WIDTH) {
-        float some = pack_values(a, g, first, from, to, values + first * a->S);
-        largest = some <= largest ? largest : some; /* a NaN, too */
-    }
-    ((float *)packed)[magnitudes(a, g) + index % runs] = largest;
+    for (size_t first = 0; first < a->dv; first += TILE_WIDTH)
+        pack_values(a, g, first, from, to, values + first * a->S);
 }

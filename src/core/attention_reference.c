@@ -120,6 +120,7 @@ static void bias_row(struct row *r)
         double s = score(r, j);
         r->finite = r->finite && (a->softcap > 0 || isfinite((float)s));
         r->biased[j] = capped(r, s) + bias(r, j);
+        r->finite = r->finite && isfinite((float)r->biased[j]);
     }
     if (a->keep)
         keep_best(r);

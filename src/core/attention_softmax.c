@@ -149,12 +149,6 @@ bool block_bias(struct block *b, size_t h, size_t i)
     return any;
 }
 
-/* max + log(2^shrink sum); -INFINITY for an empty row. */
-static float log_sum(float max, float sum, int shrink)
-{
-    return (float)((double)max + log((double)sum) + shrink * 0.6931471805599453);
-}
-
 /* 1 / (the sum with the sink), which dropping on weights makes larger. The sink may be
  * far above all scores: then the weights are 0, but lse has kept what they are. */
 static float inverse(const struct block *b, size_t h, float max, float sum)
@@ -164,7 +158,7 @@ static float inverse(const struct block *b, size_t h, float max, float sum)
         return 1.0f / sum;
     double whole = (double)sum;
     if (a->sinks)
-        whole += ldexp(exp((double)a->sinks[h] - (double)max), -b->shrink);
+        whole += exp((double)a->sinks[h] - (double)max);
     if (drops(a, false))
         whole *= 1 - (double)a->dropout.rate;
     return (float)(1 / whole);
@@ -203,7 +197,7 @@ static bool finish_row(struct block *b, size_t h, size_t i, float max, float sum
     if (drops(a, false))
         drop(b, h, i);
     if (a->lse)
-        a->lse[h * a->T + b->first + i] = log_sum(max, sum, b->shrink);
+        a->lse[h * a->T + b->first + i] = (float)((double)max + log((double)sum));
     return true;
 }
 
@@ -224,7 +218,7 @@ bool block_softmax(struct block *b, size_t h, struct bounds rows, const bool *an
         if (!isfinite(max[n]))
             return false;
     b->vector->exponential_rows(row_scores(b, rows.from) + c.from, b->stride, count,
-                                c.to - c.from, max, b->shrink, sum);
+                                c.to - c.from, max, sum);
     for (size_t n = 0; n < count; n++)
         if (!any[n])
             finish_empty_row(b, h, rows.from + n);

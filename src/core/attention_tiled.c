@@ -199,31 +199,57 @@ static bool softmax(struct block *b, size_t h)
     return true;
 }
 
-static bool write_out(const struct block *b, size_t h)
+/* Where row i of head h of the block goes; without outputs, where it is. */
+static float *output(const struct block *b, size_t h, size_t i)
 {
     const struct attention *a = b->a;
-    size_t from_stride = vector_padded(a->dv), stride = a->out_row_stride;
-    float *to = b->out;
-    if (a->out)
-        to = a->out + h * a->out_head_stride + b->first * stride;
-    return b->vector->scale_rows(to, a->out ? stride : from_stride, b->out, from_stride,
-                                 b->rows, a->dv, b->inverse);
+    if (!a->out)
+        return b->out + i * vector_padded(a->dv);
+    return a->out + h * a->out_head_stride + (b->first + i) * a->out_row_stride;
 }
 
-/* Weights are kept times 2^-shrink where their sum times the largest value could leave
- * float32 before it is divided; elsewhere not, since the smallest values would go. */
-static int shrink_for(const struct attention *a, const float *packed, size_t h)
+static bool write_out(const struct block *b, size_t h)
 {
-    int shrink = 1;
-    while (a->S >> shrink)
-        shrink++;
-    float largest = attention_panels_largest(a, packed, h);
-    return largest < ldexpf(FLT_MAX, -shrink) ? 0 : shrink;
+    size_t from_stride = vector_padded(b->a->dv);
+    return b->vector->scale_rows(output(b, h, 0),
+                                 b->a->out ? b->a->out_row_stride : from_stride, b->out,
+                                 from_stride, b->rows, b->a->dv, b->inverse);
+}
+
+/* Sums that are to be a mean of the values leave float32's range by rounding only. */
+static void hold_in_range(float *out, size_t n)
+{
+    for (size_t c = 0; c < n; c++)
+        out[c] = fminf(fmaxf(out[c], -FLT_MAX), FLT_MAX);
+}
+
+/* Rows whose sums left float32's range before they were divided: their weights are
+ * divided first. */
+static bool write_large_out(struct block *b, size_t h, const float *packed)
+{
+    const struct attention *a = b->a;
+    bool large[BLOCK_MOST_ROWS], finite = true;
+    bool mean = !(a->dropout.rate > 0); /* which makes the others larger */
+    for (size_t i = 0; i < b->rows; i++) {
+        struct bounds c = b->group_columns[i / TILE_ROWS];
+        float *weights = b->scores + i * b->stride + c.from, *out = output(b, h, i);
+        large[i] = !b->vector->scale(out, out, a->dv, 1.0f);
+        if (large[i])
+            finite &= b->vector->scale(weights, weights, c.to - c.from, b->inverse[i]);
+    }
+    multiply_values(b, h, packed);
+    for (size_t i = 0; i < b->rows; i++) {
+        float *sums = b->out + i * vector_padded(a->dv);
+        if (large[i] && mean)
+            hold_in_range(sums, a->dv);
+        if (large[i])
+            finite &= b->vector->scale(output(b, h, i), sums, a->dv, 1.0f);
+    }
+    return finite;
 }
 
 static bool run_head(struct block *b, size_t h, const float *packed)
 {
-    b->shrink = shrink_for(b->a, packed, h);
     take_query(b, h);
     if (block_wants_map(b->a, h, MAP_STAGE_SCORES) ||
         block_wants_map(b->a, h, MAP_STAGE_CAPPED))
@@ -233,7 +259,7 @@ static bool run_head(struct block *b, size_t h, const float *packed)
     if (!softmax(b, h))
         return false;
     multiply_values(b, h, packed);
-    return write_out(b, h);
+    return write_out(b, h) || write_large_out(b, h, packed);
 }
 
 /* The mean map needs all heads of its rows; otherwise a tile is one head's. */

@@ -73,7 +73,7 @@ static void add_key(const struct feature_sums *s, float *feature, float norm,
     }
     for (size_t r = s->count; r < padded; r++)
         feature[r] = -INFINITY;
-    s->vector->exponentials(feature, padded, 0, 0, feature);
+    s->vector->exponentials(feature, padded, 0, feature);
 
     memcpy(s->row, value, width * sizeof *value);
     s->row[width] = 1; /* that z adds up */

@@ -28,7 +28,7 @@ void softmax_rows_normalise(const struct softmax_rows *s)
 
         float max = vector->maximum(row, padded), sum = NAN;
         if (isfinite(max))
-            sum = vector->exponentials(row, padded, max, 0, row);
+            sum = vector->exponentials(row, padded, max, row);
         if (s->lse)
             s->lse[i] = max + logf(sum);
         vector->scale(row, row, s->columns, 1 / sum);

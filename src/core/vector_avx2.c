@@ -4,12 +4,11 @@
 #if defined __x86_64__
 #include <immintrin.h>
 
-#define TARGET                __attribute__((target("avx2,fma")))
-#define LANES                 8
-#define LARGER(x, y)          _mm256_max_ps(x, y)
-#define SMALLER(x, y)         _mm256_min_ps(x, y)
-#define LARGER_INTEGERS(x, y) ((int_lanes)_mm256_max_epi32((__m256i)(x), (__m256i)(y)))
-#define ANY(mask)             (_mm256_movemask_ps((__m256)(mask)) != 0)
+#define TARGET        __attribute__((target("avx2,fma")))
+#define LANES         8
+#define LARGER(x, y)  _mm256_max_ps(x, y)
+#define SMALLER(x, y) _mm256_min_ps(x, y)
+#define ANY(mask)     (_mm256_movemask_ps((__m256)(mask)) != 0)
 #define SOME(count) \
     _mm256_cmpgt_epi32(_mm256_set1_epi32((int)(count)), (__m256i)from_zero())
 #define LOAD_SOME(at, count)     _mm256_maskload_ps(at, SOME(count))

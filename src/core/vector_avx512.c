@@ -8,7 +8,6 @@
 #define LANES                    16
 #define LARGER(x, y)             _mm512_max_ps(x, y)
 #define SMALLER(x, y)            _mm512_min_ps(x, y)
-#define LARGER_INTEGERS(x, y)    ((int_lanes)_mm512_max_epi32((__m512i)(x), (__m512i)(y)))
 #define ANY(mask)                (_mm512_movepi32_mask((__m512i)(mask)) != 0)
 #define SOME(count)              ((__mmask16)((1u << (count)) - 1))
 #define LOAD_SOME(at, count)     _mm512_maskz_loadu_ps(SOME(count), at)
@@ -27,15 +26,15 @@ static const int32_t powers[32] = {
     0x3F75B9BE, 0x3F76248C, 0x3F76A81E, 0x3F7744FD, 0x3F77FBB8, 0x3F78CCDF, 0x3F79B907,
     0x3F7AC0C7, 0x3F7BE4BA, 0x3F7D257D, 0x3F7E83B3};
 
-/* As exponential(): e^x 2^-shrink = 2^n 2^(k/32) 2^r with t = x/ln 2 rounded to
+/* As exponential(): e^x = 2^n 2^(k/32) 2^r with t = x/ln 2 rounded to
  * multiples of 1/32, which leaves n and k in the low bits, and a polynomial of degree
  * 2, to 2^-24.1. */
-INLINE lanes exponential_by_table(lanes x, int shrink)
+INLINE lanes exponential_by_table(lanes x)
 {
-    const float round = 0x1.8p18f - (float)shrink;
+    const float round = 0x1.8p18f;
     const __m512i low = _mm512_loadu_si512(powers);
     const __m512i high = _mm512_loadu_si512(powers + 16);
-    const lanes least = all(-0.69314718f * (float)(125 - shrink));
+    const lanes least = all(-0.69314718f * 125.0f);
     __mmask16 counts = _mm512_cmp_ps_mask(x, least, _CMP_NLT_UQ); /* a NaN, too */
     lanes shifted = x * 0x1.715476p+0f + round;
     lanes r = x * 0x1.715476p+0f - (shifted - round);

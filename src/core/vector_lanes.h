@@ -57,9 +57,6 @@ INLINE lanes choose(int_lanes mask, lanes x, lanes y)
 #define LARGER(x, y)  choose((x) > (y), x, y)
 #define SMALLER(x, y) choose((x) < (y), x, y)
 #endif
-#if !defined LARGER_INTEGERS
-#define LARGER_INTEGERS(x, y) ((int_lanes)choose((x) > (y), (lanes)(x), (lanes)(y)))
-#endif
 
 /* Every fourth number of LOW is from every fourth of `x`, and so on: what two rounds of
  * these make of 4 registers is each 4 x 4 block of them transposed. */

@@ -1,42 +1,20 @@
 /* vector_pack.h - rows and columns into panels; part of vector_template.h. */
 
-/* From memory: a vector whose lanes are indexed would stay there for good. */
-INLINE int32_t largest_integer(int_lanes x)
+TARGET static void pack_rows(float *to, size_t to_stride, const float *from,
+                             size_t from_stride, size_t rows, size_t columns)
 {
-    int32_t lane[LANES], largest = 0;
-    memcpy(lane, &x, sizeof lane);
-    for (size_t l = 0; l < LANES; l++)
-        largest = lane[l] > largest ? lane[l] : largest;
-    return largest;
-}
-
-/* Magnitudes are compared as integers, which order them alike, a NaN last. */
-TARGET static float pack_rows(float *to, size_t to_stride, const float *from,
-                              size_t from_stride, size_t rows, size_t columns)
-{
-    const int_lanes zero = {0}, magnitude = zero + INT32_MAX;
     const size_t whole = columns / LANES * LANES;
-    int_lanes largest = zero;
     for (size_t i = 0; i < rows; i++, to += to_stride, from += from_stride) {
         size_t c = 0;
-        for (; c < whole; c += LANES) {
-            lanes x = load(from + c);
-            largest = LARGER_INTEGERS((int_lanes)x & magnitude, largest);
-            store(to + c, x);
-        }
+        for (; c < whole; c += LANES)
+            store(to + c, load(from + c));
         if (c < columns) {
-            lanes x = load_some(from + c, columns - c);
-            largest = LARGER_INTEGERS((int_lanes)x & magnitude, largest);
-            store(to + c, x);
+            store(to + c, load_some(from + c, columns - c));
             c += LANES;
         }
         for (; c < to_stride; c += LANES)
-            store(to + c, (lanes)zero);
+            store(to + c, (lanes){0});
     }
-    int32_t bits = largest_integer(largest);
-    float number;
-    memcpy(&number, &bits, sizeof number);
-    return number;
 }
 
 INLINE quad load_quad(const float *at)

@@ -147,13 +147,13 @@ TARGET static void bound_rows(float *x, size_t stride, size_t rows, size_t n,
 
 /* e^x = 2^n 2^r with t = x/ln 2, n the whole number nearest to it and r = t - n. Adding
  * 1.5 2^23 rounds to n and leaves it in the low bits, where a shift makes them the
- * exponent of 2^(n - 1 - shrink); the polynomial of degree 5 is twice 2^r, to 2^-23.1,
- * so that the smallest result is not a denormal number, which would be slow to go on
- * with. At `least` the exponent's bits are 0, and so is the result. */
-INLINE lanes exponential(lanes x, int shrink)
+ * exponent of 2^(n - 1); the polynomial of degree 5 is twice 2^r, to 2^-23.1, so that
+ * the smallest result is not a denormal number, which would be slow to go on with. At
+ * `least` the exponent's bits are 0, and so is the result. */
+INLINE lanes exponential(lanes x)
 {
-    const float round = 0x1.8p23f + (float)(126 - shrink);
-    const lanes least = all(-0.69314718f * (float)(126 - shrink));
+    const float round = 0x1.8p23f + 126.0f;
+    const lanes least = all(-0.69314718f * 126.0f);
     x = LARGER(least, x); /* in this order a NaN stays one */
     lanes shifted = x * 0x1.715476p+0f + round;
     lanes r = x * 0x1.715476p+0f - (shifted - round);
@@ -175,7 +175,7 @@ INLINE lanes hyperbolic_tangent(lanes y)
 {
     const int_lanes sign = (int_lanes)y & (int_lanes)all(-0.0f);
     lanes size = (lanes)((int_lanes)y ^ sign), z = y * y;
-    lanes e = exponential(-2.0f * size, 0);
+    lanes e = exponential(-2.0f * size);
     lanes large = (1.0f - e) / (1.0f + e);
     lanes p = -0x1.8c2d0cp-8f * z + 0x1.576e30p-6f;
     p = p * z - 0x1.b91582p-5f;
@@ -193,14 +193,14 @@ TARGET static void cap(float *x, size_t n, float softcap)
 
 /* Which of the sums a number goes to is a matter of its column alone, so that zeros
  * behind the last one change no bit. */
-INLINE lanes exponential_row(float *x, size_t n, float max, int shrink,
+INLINE lanes exponential_row(float *x, size_t n, float max,
                              const float *next)
 {
     lanes sum[CHAINS] = {{0}};
     size_t j = 0;
     for (; j + 64 <= n; j += 64)
         EACH (v, CHAINS) {
-            lanes y = EXPONENTIAL(load(x + j + v * LANES) - max, shrink);
+            lanes y = EXPONENTIAL(load(x + j + v * LANES) - max);
             if (v * LANES % VECTOR_PAD == 0)
                 __builtin_prefetch(next + j + v * LANES);
             store(x + j + v * LANES, y);
@@ -208,7 +208,7 @@ INLINE lanes exponential_row(float *x, size_t n, float max, int shrink,
         }
     EACH (v, CHAINS)
         if (j + v * LANES < n) {
-            lanes y = EXPONENTIAL(load(x + j + v * LANES) - max, shrink);
+            lanes y = EXPONENTIAL(load(x + j + v * LANES) - max);
             store(x + j + v * LANES, y);
             sum[v] += y;
         }
@@ -219,20 +219,20 @@ INLINE lanes exponential_row(float *x, size_t n, float max, int shrink,
 }
 
 TARGET static void exponential_rows(float *x, size_t stride, size_t rows, size_t n,
-                                    const float *max, int shrink, float *sum)
+                                    const float *max, float *sum)
 {
     lanes total[REDUCED];
     for (size_t i = 0; i < rows; i++)
         total[i] =
-            exponential_row(x + i * stride, n, max[i], shrink, x + (i + 1) * stride);
+            exponential_row(x + i * stride, n, max[i], x + (i + 1) * stride);
     sum_of_rows(total, rows, sum);
 }
 
-TARGET static float exponentials(float *x, size_t n, float max, int shrink,
+TARGET static float exponentials(float *x, size_t n, float max,
                                  const float *next)
 {
     float lane[LANES], sum = 0.0f;
-    store(lane, exponential_row(x, n, max, shrink, next));
+    store(lane, exponential_row(x, n, max, next));
     for (size_t l = 0; l < LANES; l++)
         sum += lane[l];
     return sum;

@@ -19,22 +19,9 @@ INLINE lanes exposed(lanes x)
     return choose(x == all(-INFINITY), all(NAN), x);
 }
 
-/* A sum of a finite score and a finite number: -infinity would mean hidden. In this
- * order a NaN stays one. */
-INLINE lanes saturated(lanes x)
-{
-    const lanes least = all(-FLT_MAX);
-    return LARGER(least, x);
-}
-
 static float exposed_number(float x)
 {
     return x == -INFINITY ? NAN : x;
-}
-
-static float saturated_number(float x)
-{
-    return -FLT_MAX > x ? -FLT_MAX : x;
 }
 
 TARGET static void expose(float *x, size_t n)
@@ -51,14 +38,12 @@ TARGET static bool add_bias(float *x, const float *bias, size_t n)
         lanes b = load(bias + j);
         int_lanes counts = b > -INFINITY;
         some |= counts;
-        lanes sum = saturated(exposed(load(x + j)) + b);
-        store(x + j, choose(counts, sum, all(-INFINITY)));
+        store(x + j, choose(counts, exposed(load(x + j) + b), all(-INFINITY)));
     }
     bool any = ANY(some);
     for (; j < n; j++) {
         any = any || bias[j] > -INFINITY;
-        x[j] = bias[j] > -INFINITY ? saturated_number(exposed_number(x[j]) + bias[j])
-                                   : -INFINITY;
+        x[j] = bias[j] > -INFINITY ? exposed_number(x[j] + bias[j]) : -INFINITY;
     }
     return any;
 }
@@ -93,10 +78,10 @@ TARGET static void add_slope(float *x, size_t n, float slope, float distance)
     for (; j + LANES <= n; j += LANES) {
         lanes away = all(distance + (float)j) + step;
         away = (lanes)((int_lanes)away & (magnitude + INT32_MAX));
-        store(x + j, saturated(load(x + j) - slope * away));
+        store(x + j, exposed(load(x + j) - slope * away));
     }
     for (; j < n; j++)
-        x[j] = saturated_number(x[j] - slope * fabsf(distance + (float)j));
+        x[j] = exposed_number(x[j] - slope * fabsf(distance + (float)j));
 }
 
 TARGET static bool scale(float *to, const float *from, size_t n, float factor)

@@ -52,14 +52,6 @@ START_TEST(one_query_and_two_keys_as_large_as_float32_has_them)
          {0.5f, 0.5f},
          6,
          -3.4e38f},
-        {3e38f,
-         {-1, 1},
-         {5, 6},
-         1,
-         (const float[]){-3.4e38f, -3.4e38f},
-         {0, 1},
-         6,
-         -4e37f},
         /* Masked, or the only one left. */
         {0,
          {1, 1},
@@ -209,8 +201,7 @@ START_TEST(negative_zero_and_denormals_survive)
             continue;
         }
         for (size_t c = 0; c < WIDTH; c++)
-            ck_assert_msg(out[c] == hidden[c] || c == 2, "%zu is %g", c,
-                          (double)out[c]);
+            ck_assert_msg(out[c] == hidden[c], "%zu is %g", c, (double)out[c]);
     }
 }
 END_TEST
@@ -253,7 +244,171 @@ START_TEST(a_hidden_score_is_refused_only_where_it_is_asked_for)
 }
 END_TEST
 
-TEST_PROGRAM("attention_extremes", a_hidden_score_is_refused_only_where_it_is_asked_for,
+/* One query, of 1, and `S` keys, of which key 0 and 1 are `key`, the others far below.
+ */
+enum { MOST_KEYS = 1024, VALUES = 3 };
+struct few {
+    size_t S;
+    float key[2], value[2][VALUES]; /* the values of the other keys are 0 */
+    const uint8_t *allowed;         /* of two keys */
+    float dropped;
+    float out[VALUES];
+};
+
+static bool run_few(const struct attention_kernel *kernel, const struct few *f,
+                    float *out)
+{
+    static const float query[] = {1};
+    static float key[MOST_KEYS], value[MOST_KEYS * VALUES];
+    for (size_t j = 0; j < f->S; j++)
+        key[j] = j < 2 ? f->key[j] : -1000.0f;
+    memset(value, 0, sizeof value);
+    memcpy(value, f->value, sizeof f->value);
+    const struct attention a = {
+        .H = 1,
+        .G = 1,
+        .T = 1,
+        .S = f->S,
+        .dk = 1,
+        .dv = VALUES,
+        .query = {query, 1, 1},
+        .key = {key, f->S, 1},
+        .value = {value, f->S * VALUES, VALUES},
+        .scale = 1,
+        .key_length = f->S,
+        .mask = {.allowed = f->allowed, .columns = 2, .column_stride = 1},
+        .dropout = {.rate = f->dropped},
+        .out = out,
+        .out_head_stride = VALUES,
+        .out_row_stride = VALUES};
+    return run(kernel, &a);
+}
+
+/* Values as large as there are take nothing from the others: seen, their part is there,
+ * however small their weight; hidden, not a bit is another. Threats 67, 74. */
+START_TEST(large_values_are_seen_as_they_are_and_hidden_without_a_trace)
+{
+    static const uint8_t first[] = {1, 0};
+    static const struct few cases[] = {
+        {1024, {0, -80}, {{1, 1, 1}, {3.4e38f, 0, 1}}, NULL, 0, {6137.4873f, 1, 1}},
+        {1024, {0, -86.3f}, {{1, 2, 0}, {3.4e38f, 0, 0}}, NULL, 0, {12.26844f, 2, 0}},
+        {2, {0, -80}, {{FLT_MAX, 1, 1}, {FLT_MAX, 1, 0}}, NULL, 0, {FLT_MAX, 1, 1}},
+        {2,
+         {0, 0},
+         {{FLT_MAX, 1, 1}, {FLT_MAX, 1e-45f, 1}},
+         NULL,
+         0,
+         {FLT_MAX, 0.5f, 1}},
+        {2,
+         {0, 0},
+         {{-FLT_MAX, 3e38f, 2}, {-FLT_MAX, -3e38f, 4}},
+         NULL,
+         0,
+         {-FLT_MAX, 0, 3}},
+        {2,
+         {1, 0},
+         {{1.2345678e-38f, 1e-45f, 5}, {3.4e38f, FLT_MAX, 7}},
+         first,
+         0,
+         {1.2345678e-38f, 1e-45f, 5}},
+    };
+    for (size_t n = 0; n < sizeof cases / sizeof *cases * KERNELS; n++) {
+        const struct few *f = &cases[n / KERNELS];
+        float out[VALUES];
+        ck_assert(run_few(kernels[n % KERNELS], f, out));
+        for (size_t c = 0; c < VALUES; c++)
+            if (f->allowed)
+                ck_assert(out[c] == f->out[c]);
+            else
+                ck_assert_close(out[c], f->out[c], 2e-5, 0);
+    }
+}
+END_TEST
+
+/* A mean of any number of the largest numbers is no larger than they are, though it may
+ * be rounded to more. What dropout makes larger than there are numbers is refused. */
+START_TEST(a_mean_of_the_largest_numbers_is_one)
+{
+    for (size_t n = 0; n < 2 * MOST_KEYS; n++) {
+        static float query[1], key[MOST_KEYS], value[MOST_KEYS];
+        size_t S = 1 + n / 2;
+        float out;
+        for (size_t j = 0; j < S; j++)
+            value[j] = n % 2 ? FLT_MAX : -FLT_MAX;
+        struct attention a = {.H = 1,
+                              .G = 1,
+                              .T = 1,
+                              .S = S,
+                              .dk = 1,
+                              .dv = 1,
+                              .query = {query, 1, 1},
+                              .key = {key, S, 1},
+                              .value = {value, S, 1},
+                              .scale = 1,
+                              .key_length = S,
+                              .out = &out,
+                              .out_head_stride = 1,
+                              .out_row_stride = 1};
+        ck_assert(run(&attention_tiled, &a));
+        ck_assert_close(out, value[0], 1e-5, 0);
+    }
+    static const struct few one = {1, {0, 0}, {{3e38f, 1, 1}}, NULL, 0.5f, {0}};
+    size_t refused = 0;
+    for (size_t k = 0; k < KERNELS; k++) {
+        float out[VALUES];
+        refused += !run_few(kernels[k], &one, out) || out[0] == 0;
+    }
+    ck_assert_uint_eq(refused, KERNELS);
+}
+END_TEST
+
+/* By a mask, and by slopes; the answer would be another where all are beyond. */
+START_TEST(a_biased_score_beyond_float32_is_refused)
+{
+    static const float query[] = {1}, value[] = {1, 2}, slope[] = {3e38f};
+    static const struct {
+        float key[2], bias[2];
+        const float *slope;
+        bool in_range;
+    } cases[] = {
+        {{0, -1e32f}, {-FLT_MAX, -3e38f}, NULL, true},
+        {{0, -1e30f}, {-FLT_MAX, -FLT_MAX}, NULL, true},
+        {{0, -1e32f}, {0, -FLT_MAX}, NULL, false},
+        {{0, 1e32f}, {0, FLT_MAX}, NULL, false},
+        {{0, 0}, {-1e38f, -1e38f}, slope, false},
+        {{0, -1e38f}, {0, 0}, slope, false},
+        {{-1e38f, 0}, {-INFINITY, 0}, slope, true},
+    };
+    for (size_t n = 0; n < sizeof cases / sizeof *cases * KERNELS; n++) {
+        size_t i = n / KERNELS;
+        float out;
+        const struct attention a = {
+            .H = 1,
+            .G = 1,
+            .T = 1,
+            .S = 2,
+            .dk = 1,
+            .dv = 1,
+            .query = {query, 1, 1},
+            .key = {cases[i].key, 2, 1},
+            .value = {value, 2, 1},
+            .scale = 1,
+            .key_length = 2,
+            .mask = {.bias = cases[i].bias, .column_stride = 1, .columns = 2},
+            .alibi = cases[i].slope,
+            .out = &out,
+            .out_head_stride = 1,
+            .out_row_stride = 1};
+        ck_assert_msg(run(kernels[n % KERNELS], &a) == cases[i].in_range, "%zu", i);
+    }
+}
+END_TEST
+
+TEST_PROGRAM("attention_extremes",
+             large_values_are_seen_as_they_are_and_hidden_without_a_trace,
+             a_mean_of_the_largest_numbers_is_one,
+             a_biased_score_beyond_float32_is_refused,
+             a_hidden_score_is_refused_only_where_it_is_asked_for,
              negative_zero_and_denormals_survive,
              one_query_and_two_keys_as_large_as_float32_has_them,
              a_narrow_mask_a_negative_offset_and_shared_key_heads_meet)

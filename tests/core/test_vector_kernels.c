@@ -77,22 +77,21 @@ START_TEST(a_tile_is_the_product_for_every_width_and_depth)
 END_TEST
 
 /* Numbers from 0 down to beyond float32's smallest, relative to any maximum. */
-static void check_exponentials(const struct vector_kernels *set, float max, int shrink)
+static void check_exponentials(const struct vector_kernels *set, float max)
 {
     enum { N = 4096 };
     static _Alignas(64) float x[N], was[N];
     double sum = 0;
     for (size_t n = 0; n < N; n++)
         was[n] = x[n] = max - 110.0f * (float)n / N;
-    float total = set->exponentials(x, N, max, shrink, x);
+    float total = set->exponentials(x, N, max, x);
     for (size_t n = 0; n < N; n++) {
         double below = (double)was[n] - (double)max, got = (double)x[n];
-        double want = ldexp(exp(below), -shrink);
+        double want = exp(below);
         double bound = want * (0x1p-22 - below * 0x1p-23);
         sum += got;
         if (!(fabs(got - want) <= bound || (want < 0x1.01p-125 && got == 0)))
-            ck_abort_msg("%s: exp(%g) 2^-%d is %.9g, want %.9g", set->name, below,
-                         shrink, got, want);
+            ck_abort_msg("%s: exp(%g) is %.9g, want %.9g", set->name, below, got, want);
         if (got != 0 && got < 0x1p-126)
             ck_abort_msg("%s: %g is denormal", set->name, got);
     }
@@ -101,12 +100,11 @@ static void check_exponentials(const struct vector_kernels *set, float max, int 
 
 START_TEST(an_exponential_is_as_near_as_the_header_says)
 {
-    for (size_t s = 0; vector_kernels_choice(s); s++)
-        for (int shrink = 0; shrink <= 24; shrink++) {
-            check_exponentials(vector_kernels_choice(s), 0.0f, shrink);
-            check_exponentials(vector_kernels_choice(s), 1000.0f, shrink);
-            check_exponentials(vector_kernels_choice(s), -3.25f, shrink);
-        }
+    for (size_t s = 0; vector_kernels_choice(s); s++) {
+        check_exponentials(vector_kernels_choice(s), 0.0f);
+        check_exponentials(vector_kernels_choice(s), 1000.0f);
+        check_exponentials(vector_kernels_choice(s), -3.25f);
+    }
 }
 END_TEST
 
@@ -115,14 +113,14 @@ START_TEST(the_exponential_of_what_is_hidden_is_zero_and_a_nan_stays_one)
     for (size_t s = 0; vector_kernels_choice(s); s++) {
         const struct vector_kernels *set = vector_kernels_choice(s);
         _Alignas(64) float x[VECTOR_PAD] = {0, -INFINITY, -3e38f, -1000.0f, -88.0f};
-        float sum = set->exponentials(x, VECTOR_PAD, 0.0f, 0, x);
+        float sum = set->exponentials(x, VECTOR_PAD, 0.0f, x);
         ck_assert_msg(x[0] == 1.0f, "%s", set->name);
         for (size_t n = 1; n < 5; n++)
             ck_assert_msg(x[n] == 0.0f, "%s: %zu", set->name, n);
         ck_assert_msg(sum == VECTOR_PAD - 4, "%s", set->name);
 
         _Alignas(64) float y[VECTOR_PAD] = {0, NAN};
-        ck_assert_msg(isnan(set->exponentials(y, VECTOR_PAD, 0.0f, 3, y)), "%s",
+        ck_assert_msg(isnan(set->exponentials(y, VECTOR_PAD, 0.0f, y)), "%s",
                       set->name);
     }
 }
@@ -196,7 +194,7 @@ START_TEST(a_slope_falls_to_both_sides)
             ck_assert(same_outside(&was, &g, n));
             x[0] = -3e38f;
             vector_kernels_choice(s)->add_slope(x, 1, 1e38f, 3.0f);
-            ck_assert(x[0] == -FLT_MAX);
+            ck_assert(isnan(x[0]));
         }
 }
 END_TEST
@@ -211,13 +209,16 @@ START_TEST(a_score_that_overflowed_is_seen_where_it_counts)
             uint8_t allowed[80];
             memset(allowed, 1, sizeof allowed);
             bare[at] = flagged[at] = biased[at] = -INFINITY;
-            bias[(at + 1) % 80] = -FLT_MAX;
+            bias[(at + 1) % 80] = -FLT_MAX; /* which leaves it */
             biased[(at + 1) % 80] = -FLT_MAX;
+            bias[(at + 2) % 80] = -FLT_MAX; /* which does not */
+            biased[(at + 2) % 80] = -1e30f;
             set->expose(bare, 80);
             set->hide(flagged, allowed, 80);
             set->add_bias(biased, bias, 80);
             ck_assert(isnan(bare[at]) && isnan(flagged[at]) && isnan(biased[at]));
-            ck_assert(biased[(at + 1) % 80] == -FLT_MAX);
+            ck_assert(isnan(biased[(at + 1) % 80]));
+            ck_assert(biased[(at + 2) % 80] == -FLT_MAX);
         }
 }
 END_TEST
@@ -345,8 +346,8 @@ START_TEST(a_row_of_exponentials_is_the_same_in_any_company)
             for (size_t j = 0; j < (TILE_ROWS + 1) * STRIDE; j++)
                 x[j] = j % STRIDE < n ? -8.0f * (test_random_float(&r) + 1) : -INFINITY;
             memcpy(alone, x + 3 * STRIDE, sizeof alone);
-            set->exponential_rows(alone, STRIDE, 1, n, max + 3, 2, &one);
-            set->exponential_rows(x, STRIDE, TILE_ROWS, n + VECTOR_PAD, max, 2, sum);
+            set->exponential_rows(alone, STRIDE, 1, n, max + 3, &one);
+            set->exponential_rows(x, STRIDE, TILE_ROWS, n + VECTOR_PAD, max, sum);
             ck_assert_msg(sum[3] == one, "%s: %zu", set->name, n);
             ck_assert(memcmp(alone, x + 3 * STRIDE, n * sizeof *x) == 0);
             double all = 0;
@@ -372,22 +373,18 @@ static void packs(const struct vector_kernels *set, struct test_random *r, size_
     /* At the end of its memory, so that a step beyond it is seen. */
     const float *x = from + MOST_ROWS * STRIDE - (rows - 1) * STRIDE - columns;
     size_t width = vector_padded(columns), height = vector_padded(rows);
-    float largest = set->pack_rows(to, width, x, STRIDE, rows, columns), want = 0;
+    set->pack_rows(to, width, x, STRIDE, rows, columns);
     set->pack_columns(turned, height, x, STRIDE, rows, columns);
     for (size_t i = 0; i < height; i++)
         for (size_t c = 0; c < width; c++) {
             bool inside = i < rows && c < columns;
             float number = inside ? x[i * STRIDE + c] : 0;
-            want = fmaxf(want, fabsf(number));
             if ((i < rows && to[i * width + c] != number) ||
                 (c < columns && turned[c * height + i] != number))
                 ck_abort_msg("%s: %zu, %zu of %zu x %zu", set->name, i, c, rows,
                              columns);
         }
-    ck_assert(largest == want);
     ck_assert(isnan(to[rows * width]) && isnan(turned[columns * height]));
-    from[(size_t)(x - from) + columns / 2] = NAN;
-    ck_assert(isnan(set->pack_rows(to, width, x, STRIDE, rows, columns)));
 }
 
 START_TEST(rows_and_columns_are_packed_with_zeros_behind_them)

@@ -9,7 +9,7 @@ set -u
 unset WERROR # a mistake may leave something unused
 list=tests/mutation/mistakes.txt
 programs="http/test_guard conformance/test_vectors property/test_invariants property/test_operator
-    property/test_operator_json core/test_attention core/test_attention_blocks core/test_ranking core/test_projection core/test_multi_head
+    property/test_operator_json core/test_attention core/test_attention_blocks core/test_attention_extremes core/test_ranking core/test_projection core/test_multi_head
     core/test_key_patterns core/test_linear_attention core/test_multi_head_method
     codec/test_json_reader codec/test_json_option codec/test_whole_json core/test_attention_options
     service/test_attention_cost service/test_body_costs service/test_scheduler service/test_scheduler_admission
