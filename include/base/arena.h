@@ -51,6 +51,10 @@ void arena_spare_free(struct arena_spare *spare);
  * spent or the system has no memory. */
 MUST_USE void *arena_alloc(struct arena *a, size_t count, size_t size, struct error *e);
 
+/* Gives back an allocation, `room` of `size` bytes, if it has a block of its own, as
+ * large ones have; otherwise a no-op. */
+void arena_give_back(struct arena *a, const void *room, size_t size);
+
 /* Gives back the end of the newest allocation, `room`: of its `had` bytes only
  * `kept` stay. A no-op for an older allocation. */
 void arena_shrink(struct arena *a, void *room, size_t had, size_t kept);

@@ -73,8 +73,10 @@ struct request {
     struct error refusal;    /* ERROR_NONE: admitted */
     unsigned refusal_status; /* 0: that of its code */
     bool must_close;         /* nothing more can be read from this connection */
+    bool keeps_body;         /* otherwise what comes is discarded */
+    size_t body_most; /* bytes there can be: as announced, or any number in chunks */
     size_t body_room, body_bytes;
-    char *body; /* in the call's arena; NULL: what comes is discarded */
+    char *body; /* in the call's arena; NULL: nothing has come, or is kept */
 
     bool accounted;  /* already */
     bool called;     /* the service has, or had, the call */

@@ -104,8 +104,9 @@ bool guard_has_seen(const struct guard *g, uint64_t n);
 /* Has a message begun whose end was not read yet? Any thread. */
 bool guard_is_within(const struct guard *g);
 
-/* Nobody will look at what is left of the body that is being read. */
-void guard_ignore_body(struct guard *g);
+/* Nobody will look at what is left of the body of message `n`. The next one may be
+ * read already. */
+void guard_ignore_body(struct guard *g, uint64_t n);
 
 /* How many of the next bytes are of such a body, as far as is known: what they are
  * changes nothing. */

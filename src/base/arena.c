@@ -97,13 +97,18 @@ void arena_init(struct arena *a, size_t limit, struct memory_budget *budget)
     *a = (struct arena){.limit = limit < largest ? limit : largest, .budget = budget};
 }
 
+static void block_free(const struct arena *a, struct arena_block *b)
+{
+    budget_return(a->budget, b->capacity);
+    if (!spare_keep(a->spare, b))
+        free(b);
+}
+
 void arena_free(struct arena *a)
 {
     for (struct arena_block *next, *b = a->blocks; b; b = next) {
         next = b->next;
-        budget_return(a->budget, b->capacity);
-        if (!spare_keep(a->spare, b))
-            free(b);
+        block_free(a, b);
     }
     a->blocks = NULL;
     a->used = 0;
@@ -150,6 +155,20 @@ void *arena_alloc(struct arena *a, size_t count, size_t size, struct error *e)
     block->used += bytes;
     a->used += wanted;
     return room;
+}
+
+void arena_give_back(struct arena *a, const void *room, size_t size)
+{
+    struct arena_block **at = &a->blocks;
+    while (*at && (const void *)(*at)->bytes != room)
+        at = &(*at)->next;
+    struct arena_block *block = *at;
+    if (!block || block->used != align_up(size))
+        return;
+
+    *at = block->next;
+    a->used -= size;
+    block_free(a, block);
 }
 
 void arena_shrink(struct arena *a, void *room, size_t had, size_t kept)

@@ -12,9 +12,10 @@ void guard_message_end(struct guard *g)
     g->value_state = GUARD_START;
 }
 
-void guard_ignore_body(struct guard *g)
+void guard_ignore_body(struct guard *g, uint64_t n)
 {
-    g->ignores_body = g->state >= GUARD_BODY;
+    if (g->messages == n)
+        g->ignores_body = g->state >= GUARD_BODY;
 }
 
 size_t guard_ignored(const struct guard *g)

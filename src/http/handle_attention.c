@@ -16,7 +16,7 @@ void handle_attention(struct exchange *x)
 {
     struct request *r = &x->request;
     struct attention_call *call = &r->call;
-    call->body = r->body;
+    call->body = r->body ? r->body : ""; /* nothing has come */
     call->body_length = r->body_bytes;
     call->form = r->offer == 0 ? ANSWER_JSON : ANSWER_TEXT;
     call->parse_ms = call->queue_ms = call->compute_ms = call->serialize_ms = -1;

@@ -3,12 +3,33 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/size.h"
 #include "http/last_words.h"
 #include "http/pace.h"
 #include "http/reply.h"
 
-/* A length is only announced: more room than FIRST_ROOM is taken as the bytes come,
- * unless there is not that much even now, which is then said before they do. */
+/* At least `wanted` bytes. What is announced need not come: there is room for twice of
+ * what has. */
+static bool grow(struct request *r, size_t wanted)
+{
+    enum { FIRST_ROOM = 64 * 1024, FIRST_CHUNKS = 16 * 1024 };
+    size_t first = r->body_kind == BODY_OF_LENGTH ? FIRST_ROOM : FIRST_CHUNKS;
+    size_t room = size_most(wanted, r->body ? 2 * r->body_room : first);
+    room = size_least(room, r->body_most);
+    char *body = arena_alloc(&r->call.arena, room, 1, &r->refusal);
+    if (!body)
+        return false;
+    if (r->body) {
+        memcpy(body, r->body, r->body_bytes);
+        arena_give_back(&r->call.arena, r->body, r->body_room);
+    }
+    r->body = body;
+    r->body_room = room;
+    return true;
+}
+
+/* Room is taken when bytes come. When there is not that much even now, this is said
+ * before they do. */
 bool request_body_begin(struct exchange *x, uint64_t body_length)
 {
     struct request *r = &x->request;
@@ -16,16 +37,15 @@ bool request_body_begin(struct exchange *x, uint64_t body_length)
     if (!r->route || r->route->method != METHOD_POST)
         return true; /* what comes is read and ignored */
 
-    enum { UNKNOWN_LENGTH = 16 * 1024, FIRST_ROOM = 256 * 1024 };
     arena_init(&r->call.arena, site->memory.limit, &site->memory);
     r->call.arena.spare = &site->spares[(size_t)x->fd % SITE_SPARES].blocks;
-    size_t length =
-        r->body_kind == BODY_OF_LENGTH ? (size_t)body_length : UNKNOWN_LENGTH;
+    r->keeps_body = true;
+    bool known = r->body_kind == BODY_OF_LENGTH;
+    r->body_most = known ? (size_t)body_length : SIZE_MAX;
+    size_t least = known ? r->body_most : 1;
     size_t limit = site->memory.limit, spent = atomic_load(&site->memory.spent);
-    bool hopeless = spent > limit || length > limit - spent;
-    r->body_room = length < FIRST_ROOM || hopeless ? length : FIRST_ROOM;
-    r->body = arena_alloc(&r->call.arena, r->body_room, 1, &r->refusal);
-    return r->body != NULL;
+    bool hopeless = spent > limit || least > limit - spent;
+    return !hopeless || grow(r, least);
 }
 
 void request_body_pace(struct exchange *x)
@@ -35,18 +55,6 @@ void request_body_pace(struct exchange *x)
         &x->deadline_ns,
         pace_body_deadline(exchange_site(x)->settings, r->head_ns, r->body_bytes),
         memory_order_relaxed);
-}
-
-static bool grow(struct request *r, size_t wanted)
-{
-    size_t room = 2 * r->body_room > wanted ? 2 * r->body_room : wanted;
-    char *body = arena_alloc(&r->call.arena, room, 1, &r->refusal);
-    if (!body)
-        return false;
-    memcpy(body, r->body, r->body_bytes);
-    r->body = body;
-    r->body_room = room;
-    return true;
 }
 
 static bool refuse_length(struct exchange *x)
@@ -65,7 +73,7 @@ static bool keep(struct exchange *x, const char *data, size_t length)
     r->must_close = sum > limit;
     if (r->must_close)
         return refuse_length(x);
-    if (sum > r->body_room && !grow(r, sum))
+    if ((!r->body || sum > r->body_room) && !grow(r, sum))
         return false;
     memcpy(r->body + r->body_bytes, data, length);
     return true;
@@ -74,9 +82,10 @@ static bool keep(struct exchange *x, const char *data, size_t length)
 /* Of a body that is refused: what came is given back, what comes is passed over. */
 static void forget(struct exchange *x)
 {
+    x->request.keeps_body = false;
     x->request.body = NULL;
     arena_free(&x->request.call.arena);
-    guard_ignore_body(&x->guard);
+    guard_ignore_body(&x->guard, x->requests);
 }
 
 /* The library answers only when it has read a body to its end: where there may be none,
@@ -103,7 +112,7 @@ bool request_body_take(struct exchange *x, const char *data, size_t length)
         give_up(x);
         return false;
     }
-    if (!r->body || r->refusal.code || !keep(x, data, length))
+    if (!r->keeps_body || r->refusal.code || !keep(x, data, length))
         forget(x);
     r->body_bytes += length;
     request_body_pace(x);

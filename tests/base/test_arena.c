@@ -170,6 +170,32 @@ START_TEST(the_end_of_the_newest_room_can_be_given_back)
 }
 END_TEST
 
+START_TEST(a_room_with_a_block_of_its_own_can_be_given_back)
+{
+    enum { KIB = 1024 };
+    struct memory_budget budget = {.limit = 1 << 20};
+    struct arena a;
+    struct error e = {0};
+    arena_init(&a, 1 << 20, &budget);
+    char *shared = arena_alloc(&a, 10, 1, &e);
+    char *also = arena_alloc(&a, 10, 1, &e);
+    char *large = arena_alloc(&a, 100, KIB, &e);
+    char *larger = arena_alloc(&a, 200, KIB, &e);
+    ck_assert(shared && also && large && larger);
+
+    size_t spent = atomic_load(&budget.spent);
+    arena_give_back(&a, shared, 10);
+    arena_give_back(&a, also, 10);
+    ck_assert_uint_eq(atomic_load(&budget.spent), spent);
+    arena_give_back(&a, large, (size_t)100 * KIB);
+    ck_assert_uint_eq(atomic_load(&budget.spent), spent - (size_t)100 * KIB);
+    ck_assert_uint_eq(a.used, 20 + (size_t)200 * KIB);
+    memset(larger, 1, (size_t)200 * KIB);
+    arena_free(&a);
+    ck_assert_uint_eq(atomic_load(&budget.spent), 0);
+}
+END_TEST
+
 TEST_PROGRAM("arena", rooms_are_aligned_and_apart,
              a_spent_limit_is_refused_even_when_the_product_wraps,
              arenas_share_a_budget_and_give_it_back,
@@ -177,4 +203,5 @@ TEST_PROGRAM("arena", rooms_are_aligned_and_apart,
              what_the_system_does_not_have_is_out_of_memory,
              a_spare_block_goes_from_one_arena_to_the_next,
              a_spare_block_needs_its_budget_like_any_other,
-             the_end_of_the_newest_room_can_be_given_back)
+             the_end_of_the_newest_room_can_be_given_back,
+             a_room_with_a_block_of_its_own_can_be_given_back)

@@ -488,7 +488,9 @@ static void check_ignored(const char *message, size_t head, const char *expected
     ck_assert_int_eq(recv(pair[0], seen, head, MSG_WAITALL), (ssize_t)head);
 
     ck_assert_uint_eq(guard_ignored(&g), 0);
-    guard_ignore_body(&g);
+    guard_ignore_body(&g, 1); /* which has not begun */
+    ck_assert_uint_eq(guard_ignored(&g), 0);
+    guard_ignore_body(&g, 0);
     ck_assert_uint_gt(guard_ignored(&g), 0);
     memset(seen, '.', sizeof seen);
     ck_assert_int_eq(recv(pair[0], seen, sizeof seen, MSG_DONTWAIT),
@@ -517,7 +519,7 @@ START_TEST(only_a_body_can_be_ignored)
 {
     struct guard g;
     guard_init(&g, LIMIT);
-    guard_ignore_body(&g);
+    guard_ignore_body(&g, 0);
     struct guard_source s = {CHUNK, sizeof CHUNK - 1, 0, 1, 0};
     char out[256];
     guard_drink(&g, &s, sizeof out, out);

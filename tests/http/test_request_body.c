@@ -140,7 +140,91 @@ START_TEST(a_refused_body_holds_no_memory)
 }
 END_TEST
 
+/* What the pool was given is `expected`, and is answered. */
+static void check_body_and_answer(const char *expected)
+{
+    struct attention_service *pool = f.site.service;
+    await(atomic_load(&pool->taken) == 1);
+    atomic_store(&pool->taken, 0);
+    pthread_mutex_lock(&pool->lock);
+    ck_assert_uint_eq(pool->waiting[0]->body_length, strlen(expected));
+    ck_assert_mem_eq(pool->waiting[0]->body, expected, strlen(expected));
+    pthread_mutex_unlock(&pool->lock);
+    atomic_store(&pool->hold, false);
+}
+
+/* What of the next request came along with a body that nobody wants is not taken for
+ * that body, though the rest of it comes later. */
+START_TEST(what_follows_an_ignored_body_is_read_as_it_is)
+{
+#define GET_HEAD "GET /livez HTTP/1.1\r\nHost: a\r\n"
+    enum { WHOLE = 9000, HALF = WHOLE / 2 };
+    static const struct {
+        const char *text;
+        bool refused; /* as there is too much to do */
+    } ignored[] = {
+        {GET_HEAD "Content-Length: 5\r\n\r\nhello", false},
+        {GET_HEAD "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", false},
+        {"", true},
+    };
+    static char body[WHOLE + 1], text[3 * WHOLE];
+    for (size_t n = 0; n < WHOLE; n++)
+        body[n] = (char)('a' + n % 26);
+    fixture_start(&f, no_flags);
+    for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++) {
+        int fd = client_open(&f);
+        const char *head = POST_HEAD "Content-Length: 9000\r\n\r\n";
+        bool refused = ignored[i].refused;
+        atomic_store(&f.site.service->full, refused);
+        snprintf(text, sizeof text, "%s%s%s%s%.*s", ignored[i].text,
+                 refused ? head : "", refused ? body : "",
+                 refused ? JSON_7 "\r\n" : head, refused ? 3 : HALF,
+                 refused ? "{\"a" : body);
+        client_send(fd, text);
+        ASSERT_STARTS(client_hear(fd), refused ? "HTTP/1.1 503 " : "HTTP/1.1 200 ");
+        atomic_store(&f.site.service->full, false);
+        atomic_store(&f.site.service->hold, true);
+        client_send(fd, refused ? "\":1}" : body + HALF);
+        check_body_and_answer(refused ? "{\"a\":1}" : body);
+        ASSERT_STARTS(client_hear(fd), "HTTP/1.1 200 ");
+        close(fd);
+    }
+    fixture_end(&f, false);
+}
+END_TEST
+
+static size_t spent(void)
+{
+    return atomic_load(&f.site.memory.spent);
+}
+
+/* An announced length takes nothing; what came, no more than was announced. */
+START_TEST(a_body_takes_room_as_it_comes)
+{
+    enum { BODY = 300000, KIB = 1024 };
+    static char body[BODY];
+    fixture_start(&f, no_flags);
+    int fd = client_open(&f);
+    client_send(fd, POST_HEAD "Content-Length: 300000\r\n"
+                              "Expect: 100-continue\r\n\r\n");
+    ASSERT_STARTS(client_hear(fd), "HTTP/1.1 100 ");
+    ck_assert_uint_eq(spent(), 0);
+    client_send_bytes(fd, body, 1);
+    await(spent() == (size_t)64 * KIB);
+    client_send_bytes(fd, body, (size_t)65 * KIB);
+    await(spent() == (size_t)128 * KIB);
+    client_send_bytes(fd, body, (size_t)BODY - 66 * KIB - 2);
+    await(spent() > (size_t)256 * KIB && spent() < BODY + 64);
+    client_send_bytes(fd, body, (size_t)KIB + 1);
+    ASSERT_HAS(client_hear(fd), "{\"bytes\": 300000}");
+    close(fd);
+    fixture_end(&f, false);
+}
+END_TEST
+
 TEST_PROGRAM("request_body", a_refusal_is_sent_instead_of_100_continue,
              a_chunked_body_may_be_as_long_as_any, a_body_may_be_refused_in_its_middle,
              a_refusal_is_not_lost_while_the_client_still_sends,
-             spent_memory_is_said_before_the_body, a_refused_body_holds_no_memory)
+             spent_memory_is_said_before_the_body, a_refused_body_holds_no_memory,
+             what_follows_an_ignored_body_is_read_as_it_is,
+             a_body_takes_room_as_it_comes)
