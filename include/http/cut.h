@@ -15,8 +15,11 @@
  * PHASE_CUT, 408 to who has begun a request. Unless the phase is another by now. */
 void cut_slow(struct exchange *x, int phase);
 
-/* It rests, and others have no room: as before, but gone at once. A client that rests
- * sends nothing that could take the words from it. */
+/* Its body does not go on, and memory is short: 503. */
+void cut_stalled(struct exchange *x);
+
+/* It rests, and others have no room: 503 to who has begun a request, and gone at once.
+ * A client that rests sends nothing that could take the words from it. */
 void cut_resting(struct exchange *x, int phase);
 
 /* Its client has left. */

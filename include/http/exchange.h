@@ -30,6 +30,7 @@ enum exchange_phase {
     PHASE_WORKING,   /* suspended; the pool has the call */
     PHASE_WATCHED,   /* as before, and just now the watch looks at its socket */
     PHASE_ANSWERING, /* an answer was queued, or will be in this callback */
+    PHASE_ENDED,     /* the request is over; the watch does nothing meanwhile */
     PHASE_CUT,       /* the watch has ended it, see cut.h */
 };
 
@@ -106,7 +107,7 @@ struct exchange {
     /* The watch reads these of every connection, again and again. */
     _Atomic int phase;
     _Atomic int64_t deadline_ns; /* of PHASE_IDLE, _HEAD, _BODY and _ANSWERING */
-    _Atomic int64_t rests_ns;    /* since when a head is awaited */
+    _Atomic int64_t rests_ns;    /* since when nothing more has come */
 
     int fd;
     struct wire wire;   /* of that socket */

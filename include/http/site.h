@@ -56,6 +56,13 @@ MUST_USE bool site_check(const struct settings *settings, struct error *e);
 MUST_USE bool site_open(struct site *site, struct settings *settings,
                         const struct machine *machine, struct error *e);
 
+/* How many connections are open beyond what leaves room for some more; 0: there is
+ * room. Any thread. */
+size_t site_crowd(const struct site *site);
+
+/* Whether more than half of the memory for requests is in use. Any thread. */
+bool site_memory_is_short(const struct site *site);
+
 /* Reads the file of keys and the certificate again; on the thread that called
  * site_open(). What is wrong is logged, and stays as it was. */
 void site_reload(struct site *site);

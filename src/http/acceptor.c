@@ -76,16 +76,13 @@ static void pause_accepting(struct acceptor *a, int error)
  * closed a moment later. Not for every one that comes, as all are looked at. */
 void acceptor_keep_room(struct acceptor *a)
 {
-    enum { PERIOD_MS = 20, MOST_SPARE = 64 };
-    size_t limit = a->site->settings->connection_limit;
-    size_t spare = limit / 16 < MOST_SPARE ? limit / 16 : MOST_SPARE;
-    size_t open = atomic_load(&a->site->connections);
+    enum { PERIOD_MS = 20 };
+    size_t crowd = site_crowd(a->site);
     int64_t now = clock_now_ns();
-    if (open + spare < limit || now < a->crowded_until_ns)
+    if (crowd == 0 || now < a->crowded_until_ns)
         return;
     a->crowded_until_ns = now + PERIOD_MS * NS_PER_MS;
-    size_t missing = open + spare + 1 - limit;
-    watch_make_room(a->watch, missing);
+    watch_make_room(a->watch, crowd);
 }
 
 static bool has_room(struct acceptor *a, bool callers)

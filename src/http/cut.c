@@ -38,24 +38,42 @@ static void tell(struct exchange *x, const struct error *e)
     wire_cut(&x->wire, &words);
 }
 
-static void tell_timeout(struct exchange *x, int phase)
+/* Why a request is ended that did not come as a whole. */
+static void explain(const struct exchange *x, int phase, struct error *e)
+{
+    const char *part = phase == PHASE_BODY ? "body" : "head of the request";
+    unsigned long long limit = exchange_site(x)->settings->connection_limit;
+    if (x->cut.error == ERROR_OVERLOADED)
+        error_set(e, ERROR_OVERLOADED, "",
+                  "nothing more of the %s came, and others need one of the %llu "
+                  "connections allowed (connection_limit)",
+                  part, limit);
+    else if (x->cut.error == ERROR_OUT_OF_MEMORY)
+        error_set(e, ERROR_OUT_OF_MEMORY, "",
+                  "nothing more of the body came, and most of the memory for all "
+                  "requests together is in use (memory_limit)");
+    else
+        error_set(e, ERROR_REQUEST_TIMEOUT, "", "the %s was not complete in time (%s)",
+                  part,
+                  phase == PHASE_BODY ? "body_timeout, body_rate" : "header_timeout");
+}
+
+static void tell_why(struct exchange *x, int phase)
 {
     struct error e = {0};
-    error_set(&e, ERROR_REQUEST_TIMEOUT, "", "the %s was not complete in time (%s)",
-              phase == PHASE_BODY ? "body" : "head of the request",
-              phase == PHASE_BODY ? "body_timeout, body_rate" : "header_timeout");
+    explain(x, phase, &e);
     tell(x, &e);
 }
 
 /* False: what was awaited came just now. */
-static bool cut(struct exchange *x, int phase)
+static bool cut(struct exchange *x, int phase, enum error_code why)
 {
     bool told = expects_answer(x, phase);
-    if (!enter(x, phase, ERROR_REQUEST_TIMEOUT, told))
+    if (!enter(x, phase, why, told))
         return false; /* GCOVR_EXCL_LINE */
     metrics_add(exchange_site(x)->metrics, METRIC_CONNECTIONS_CUT, 1);
     if (told)
-        tell_timeout(x, phase);
+        tell_why(x, phase);
     else if (phase == PHASE_ANSWERING)
         shutdown(x->fd, SHUT_RDWR); /* in the middle */
     else
@@ -65,12 +83,17 @@ static bool cut(struct exchange *x, int phase)
 
 void cut_slow(struct exchange *x, int phase)
 {
-    (void)cut(x, phase);
+    (void)cut(x, phase, ERROR_REQUEST_TIMEOUT);
+}
+
+void cut_stalled(struct exchange *x)
+{
+    (void)cut(x, PHASE_BODY, ERROR_OUT_OF_MEMORY);
 }
 
 void cut_resting(struct exchange *x, int phase)
 {
-    if (!cut(x, phase))
+    if (!cut(x, phase, ERROR_OVERLOADED))
         return; /* GCOVR_EXCL_LINE */
     if (x->wire.session)
         wire_wake(&x->wire);

@@ -161,6 +161,7 @@ static enum MHD_Result take_head(struct exchange *x, const char *url,
                   "this connection and of its Host field");
 
     r->head_ns = clock_now_ns();
+    atomic_store_explicit(&x->rests_ns, r->head_ns, memory_order_relaxed);
     request_body_pace(x);
     if (!exchange_enter(x, PHASE_HEAD, PHASE_BODY))
         return give_up(x); /* GCOVR_EXCL_LINE: cut at this very moment */
@@ -226,8 +227,18 @@ enum MHD_Result exchange_step(void *front, struct MHD_Connection *connection,
     return answered(x);
 }
 
+/* Unless the watch has cut it. */
+static void enter_unless_cut(struct exchange *x, enum exchange_phase next)
+{
+    int phase = atomic_load(&x->phase);
+    while (phase != PHASE_CUT &&
+           !atomic_compare_exchange_weak(&x->phase, &phase, next)) {
+    }
+}
+
 static void finish(struct exchange *x, enum MHD_RequestTerminationCode why)
 {
+    enter_unless_cut(x, PHASE_ENDED);
     /* The pool may still write for a client that has left; then the connection is over,
      * and the arena goes with the exchange. */
     bool written_for = stream_end(x);
@@ -246,10 +257,7 @@ static void finish(struct exchange *x, enum MHD_RequestTerminationCode why)
     atomic_store_explicit(&x->rests_ns, now, memory_order_relaxed);
     atomic_store_explicit(&x->ends_seen, 0, memory_order_relaxed);
     set_deadline(x, now, exchange_site(x)->settings->idle_timeout);
-    int phase = atomic_load(&x->phase);
-    while (phase != PHASE_CUT &&
-           !atomic_compare_exchange_weak(&x->phase, &phase, PHASE_IDLE)) {
-    }
+    enter_unless_cut(x, PHASE_IDLE);
 }
 
 void exchange_end(void *front, struct MHD_Connection *connection, void **context,

@@ -7,6 +7,7 @@
 #include "http/last_words.h"
 #include "http/pace.h"
 #include "http/reply.h"
+#include "service/clock.h"
 
 /* At least `wanted` bytes. What is announced need not come: there is room for twice of
  * what has. */
@@ -116,5 +117,6 @@ bool request_body_take(struct exchange *x, const char *data, size_t length)
         forget(x);
     r->body_bytes += length;
     request_body_pace(x);
+    atomic_store_explicit(&x->rests_ns, clock_now_ns(), memory_order_relaxed);
     return true;
 }

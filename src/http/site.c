@@ -171,6 +171,19 @@ static void reload_tls(struct site *site)
                   LOG_S("tls_certificate", "the old one stays"));
 }
 
+size_t site_crowd(const struct site *site)
+{
+    enum { MOST_SPARE = 64 };
+    size_t limit = site->settings->connection_limit, open = site->connections;
+    size_t spare = limit / 16 < MOST_SPARE ? limit / 16 : MOST_SPARE;
+    return open + spare < limit ? 0 : open + spare + 1 - limit;
+}
+
+bool site_memory_is_short(const struct site *site)
+{
+    return site->memory.spent > site->memory.limit / 2;
+}
+
 void site_reload(struct site *site)
 {
     reload_tls(site);

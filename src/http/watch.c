@@ -25,7 +25,7 @@ static void look_at_sending(struct exchange *x, int64_t now, int64_t deadline_ns
     if (deadline_ns != x->look_ns)
         x->sending = (struct sending){0};
     uint64_t taken, waiting;
-    bool scarce = atomic_load(&site->memory.spent) > site->memory.limit / 2;
+    bool scarce = site_memory_is_short(site) || site_crowd(site) > 0;
     if (socket_sending(x->fd, &taken, &waiting) &&
         !pace_sending(&x->sending, site->settings, now, taken, waiting, scarce)) {
         cut_slow(x, PHASE_ANSWERING);
@@ -91,6 +91,14 @@ static bool head_is_late(struct exchange *x, int64_t now)
     return now - x->part_ns > most_ns;
 }
 
+/* Nothing has come for so long: whoever waits is not just about to go on. */
+static bool stalls(const struct exchange *x, int64_t now)
+{
+    enum { PATIENCE_S = 1 };
+    return now - atomic_load_explicit(&x->rests_ns, memory_order_relaxed) >
+           PATIENCE_S * NS_PER_S;
+}
+
 static void look(struct exchange *x, int64_t now, bool closely)
 {
     /* In this order: the deadline of an earlier phase would cut what is on time. */
@@ -107,6 +115,9 @@ static void look(struct exchange *x, int64_t now, bool closely)
     case PHASE_BODY:
         if (now > deadline_ns)
             cut_slow(x, phase);
+        else if (phase == PHASE_BODY && stalls(x, now) &&
+                 site_memory_is_short(exchange_site(x)))
+            cut_stalled(x);
         else if (closely)
             look_for_end(x, phase);
         break;
@@ -121,7 +132,7 @@ static void look(struct exchange *x, int64_t now, bool closely)
         }
         break;
     case PHASE_CUT: cut_late(x, now); break;
-    default: break; /* GCOVR_EXCL_LINE: PHASE_WATCHED is this thread's own */
+    default: break; /* GCOVR_EXCL_LINE: PHASE_ENDED is over in microseconds */
     }
 }
 
@@ -227,7 +238,8 @@ static bool is_owed(const struct exchange *x)
     int unread = 0;
     if (exchange_was_cut(x))
         return x->cut.bytes > 0;
-    return atomic_load(&x->phase) == PHASE_IDLE &&
+    int phase = atomic_load(&x->phase);
+    return (phase == PHASE_IDLE || phase == PHASE_ENDED) &&
            ioctl(x->fd, FIONREAD, &unread) == 0 && unread > 0;
 }
 
@@ -265,15 +277,14 @@ struct resting {
     int phase; /* then; one that has sent its request meanwhile rests no more */
 };
 
-/* Whoever has sent no whole head for so long is not just about to. */
 static bool rests(struct exchange *x, int64_t now, struct resting *one)
 {
-    enum { PATIENCE_S = 1 };
     one->exchange = x;
     one->phase = atomic_load(&x->phase);
     one->since_ns = atomic_load_explicit(&x->rests_ns, memory_order_relaxed);
-    return (one->phase == PHASE_IDLE || one->phase == PHASE_HEAD) &&
-           now - one->since_ns > PATIENCE_S * NS_PER_S;
+    bool awaited = one->phase == PHASE_IDLE || one->phase == PHASE_HEAD ||
+                   one->phase == PHASE_BODY;
+    return awaited && stalls(x, now);
 }
 
 /* Keeps the `most` that have rested longest, the one that has least so last. */

@@ -548,7 +548,9 @@ START_TEST(who_must_make_room_is_told_through_the_session)
         secure_open(&clients[i], &f);
         secure_send(&clients[i], "GET /livez?");
     }
-    ASSERT_STARTS(secure_hear(&clients[0]), "HTTP/1.1 408 ");
+    const char *answer = secure_hear(&clients[0]);
+    ASSERT_STARTS(answer, "HTTP/1.1 503 ");
+    ASSERT_HAS(answer, "(connection_limit)");
     ck_assert(secure_is_closed(&clients[0]));
     await(atomic_load(&f.site.connections) == 3);
     for (size_t i = 0; i < 4; i++)

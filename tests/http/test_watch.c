@@ -266,6 +266,91 @@ START_TEST(what_rests_gives_way_when_there_is_no_room)
 }
 END_TEST
 
+/* Bodies that do not come keep nobody out; who sent the head is told why. threat 94 */
+START_TEST(a_body_that_does_not_come_gives_way)
+{
+    static const char *const flags[] = {"--connection-limit", "4", NULL};
+    fixture_start(&f, flags);
+    int fds[4];
+    for (size_t i = 0; i < 4; i++) {
+        fds[i] = client_open(&f);
+        client_send(fds[i], POST_HEAD "Content-Length: 1000\r\n"
+                                      "Expect: 100-continue\r\n\r\n ");
+        ASSERT_STARTS(client_hear(fds[i]), "HTTP/1.1 100 ");
+    }
+    ASSERT_STARTS(ask(&f, LIVEZ), "HTTP/1.1 503 "); /* they have not stalled long */
+    nanosleep(&(struct timespec){0, 700000000}, NULL);
+    client_send(fds[3], " "); /* so it has not stalled */
+    bool served = false;
+    await(served || (served = strncmp(ask(&f, LIVEZ), "HTTP/1.1 200 ", 13) == 0));
+    const char *answer = client_hear(fds[0]);
+    ASSERT_STARTS(answer, "HTTP/1.1 503 ");
+    ASSERT_HAS(answer, "nothing more of the body came");
+    ASSERT_HAS(answer, "(connection_limit)");
+    ASSERT_HAS(answer, "Retry-After: 1\r\n");
+    ck_assert_int_eq(poll(&(struct pollfd){.fd = fds[3], .events = POLLIN}, 1, 0), 0);
+    for (size_t i = 0; i < 4; i++)
+        close(fds[i]);
+    fixture_end(&f, false);
+}
+END_TEST
+
+/* Nor do they keep most of the memory. threat 94 */
+START_TEST(a_body_that_stalls_gives_up_scarce_memory)
+{
+    enum { MOST = 299999 };
+    static const char *const flags[] = {"--memory-limit", "1MiB", NULL};
+    static char most[MOST];
+    int fds[2];
+    fixture_start(&f, flags);
+    for (size_t i = 0; i < 2; i++) {
+        fds[i] = client_open(&f);
+        client_send(fds[i], POST_HEAD "Content-Length: 300000\r\n\r\n");
+        client_send_bytes(fds[i], most, MOST);
+        await(atomic_load(&f.site.memory.spent) / MOST == i + 1); /* not both at once */
+    }
+    const char *answer = client_hear(fds[0]);
+    ASSERT_STARTS(answer, "HTTP/1.1 503 ");
+    ASSERT_HAS(answer, "problem:out-of-memory");
+    ASSERT_HAS(answer, "nothing more of the body came");
+    for (size_t i = 0; i < 2; i++)
+        close(fds[i]);
+    await(atomic_load(&f.site.memory.spent) == 0);
+    fixture_end(&f, false);
+}
+END_TEST
+
+/* While connections are scarce: then an answer has a rate, too. threat 93 */
+START_TEST(who_reads_slowly_gives_way)
+{
+    static const char *const flags[] = {"--write-timeout",
+                                        "100ms",
+                                        "--connection-limit",
+                                        "4",
+                                        "--body-rate",
+                                        "1GiB",
+                                        NULL};
+    static char bytes[64 * 1024];
+    int others[3];
+    bool cut = false;
+    fixture_start(&f, flags);
+    for (size_t i = 0; i < 3; i++)
+        others[i] = client_open(&f);
+    int fd = ask_for_much();
+    await(atomic_load(&f.site.connections) == 4);
+    for (int i = 0; i < 10 && !cut; i++) {
+        cut = recv(fd, bytes, sizeof bytes, 0) <= 0;
+        nanosleep(&(struct timespec){0, 30000000}, NULL);
+        cut |= atomic_load(&f.site.connections) == 3;
+    }
+    ck_assert(cut);
+    close(fd);
+    for (size_t i = 0; i < 3; i++)
+        close(others[i]);
+    fixture_end(&f, false);
+}
+END_TEST
+
 START_TEST(of_a_socket_that_is_no_tcp_little_is_known)
 {
     int fds[2];
@@ -365,8 +450,8 @@ static void *ask_and_rest(void *unused)
     bool asked[CROWD] = {false}, right = true;
     for (size_t i = 0; right && atomic_load(&crowd_goes_on); i = (i + 1) % CROWD) {
         struct exchange *x = &crowd[i];
-        right = !asked[i] || exchange_enter(x, PHASE_BODY, PHASE_IDLE);
-        asked[i] = !asked[i] && exchange_enter(x, PHASE_IDLE, PHASE_BODY);
+        right = !asked[i] || exchange_enter(x, PHASE_ANSWERING, PHASE_IDLE);
+        asked[i] = !asked[i] && exchange_enter(x, PHASE_IDLE, PHASE_ANSWERING);
         if (atomic_load(&x->phase) == PHASE_CUT && !asked[i])
             atomic_store(&x->phase, PHASE_IDLE);
     }
@@ -408,5 +493,7 @@ TEST_PROGRAM(
     who_takes_nothing_of_its_answer_is_cut, who_reads_slowly_is_not,
     a_connection_has_so_many_requests, a_full_pool_is_said_before_the_body_is_kept,
     room_is_made_though_nobody_comes, what_rests_gives_way_when_there_is_no_room,
-    of_a_socket_that_is_no_tcp_little_is_known, a_request_that_nobody_has_read_is_seen,
-    those_give_way_that_have_rested_longest, who_asks_while_room_is_made_is_not_cut)
+    a_body_that_does_not_come_gives_way, a_body_that_stalls_gives_up_scarce_memory,
+    who_reads_slowly_gives_way, of_a_socket_that_is_no_tcp_little_is_known,
+    a_request_that_nobody_has_read_is_seen, those_give_way_that_have_rested_longest,
+    who_asks_while_room_is_made_is_not_cut)
