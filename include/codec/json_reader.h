@@ -101,10 +101,6 @@ MUST_USE bool json_reader_skip(struct json_reader *r, struct error *e);
 /* Only blanks may follow the document. */
 MUST_USE bool json_reader_finish(struct json_reader *r, struct error *e);
 
-/* ERROR_INVALID_JSON where the reader stands: what is there is no such document as the
- * caller reads, whatever follows. */
-bool json_reader_refuse(const struct json_reader *r, struct error *e, const char *why);
-
 /* Is all that is left one JSON value? ERROR_INVALID_JSON where not. Used where a
  * request is refused for what it says, so that what is not JSON is called so. */
 MUST_USE bool json_reader_check(struct json_reader *r, struct error *e);

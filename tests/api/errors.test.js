@@ -363,8 +363,8 @@ describe('what is not JSON is 400 and says where', () => {
 
   for (const body of ['[]', '1', '"x"', 'null', 'true'])
     test(`a document that is no object: ${body}`, async () => {
-      const answer = await attention(service, body);
-      assert.ok([400, 422].includes(answer.status), answer.text);
+      const { json } = await refuses(body, 422, 'invalid-input', '');
+      assert.match(json.detail, /^must be an object, not (an?|null)/);
     });
 
   test('an empty body', () => refuses('', 400, 'empty-body'));
@@ -384,6 +384,9 @@ describe('what is not JSON is 400 and says where', () => {
 
 describe('the wrong verb, path or type', () => {
   const allowed = {
+  for (const body of ['[1,', '[] x', 'nul', '"x', '1.', '[[1]]]'])
+    test(`no document at all: ${body}`, () => refuses(body, 400, 'invalid-json'));
+
     '/v1/attention': ['POST', 'OPTIONS'],
     '/v1/info': ['GET', 'HEAD', 'OPTIONS'],
     '/livez': ['GET', 'HEAD', 'OPTIONS'],
