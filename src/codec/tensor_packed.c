@@ -129,7 +129,7 @@ static bool read_shape(struct json_reader *r, const struct field *at,
             return false;
         if (!found)
             break;
-        if (!json_reader_size(r, FIELD_AT(at, rank - 1), &value, e))
+        if (!json_option_whole(r, FIELD_AT(at, rank - 1), 0, SIZE_MAX, &value, e))
             return false;
         if (rank <= TENSOR_MAX_RANK)
             extent[rank - 1] = value;

@@ -1,5 +1,7 @@
 #include "codec/whole_json.h"
 
+#include <math.h>
+
 #include "codec/json_option.h"
 
 #define EXACT_BELOW 16777216.0 /* 2^24: from here on float32 has gaps */
@@ -45,8 +47,10 @@ static bool whole_at(const struct tensor *t, size_t n, const struct field *at,
                      size_t *out, struct error *e)
 {
     const double value = (double)t->data[n];
-    if (value < EXACT_BELOW && json_option_is_whole(value, out))
+    if (value >= 0 && value < EXACT_BELOW && value == floor(value)) {
+        *out = (size_t)value;
         return true;
+    }
 
     const size_t width = t->extent[t->rank - 1];
     const struct field *row = t->rank == 2 ? FIELD_AT(at, n / width) : at;

@@ -106,7 +106,22 @@ describe('a request that cannot be computed is 422 and says where', () => {
     ['heads as text', { sequences: X, heads: '2' }, '/heads'],
     ['heads as true', { sequences: X, heads: true }, '/heads'],
     ['heads as null', { sequences: X, heads: null }, '/heads'],
-    ['heads beyond 64 bits', '{"sequences": [[1]], "heads": 18446744073709551617}', '/heads'],
+    ['key heads beyond 2^53', '{"sequences": [[1]], "kv_heads": 9007199254740993}', '/kv_heads'],
+    [
+      'a seed beyond 2^53',
+      '{"sequences": [[1]], "dropout": {"rate": 0.5, "seed": 9007199254740993}}',
+      '/dropout/seed',
+    ],
+    [
+      'a seed of a method beyond 2^53',
+      '{"sequences": [[1]], "method": {"name": "performer", "features": 2, "seed": 9007199254740993}}',
+      '/method/seed',
+    ],
+    [
+      'a window beyond 2^53',
+      '{"sequences": [[1]], "window": {"left": 9007199254740994}}',
+      '/window/left',
+    ],
     ['heads that do not divide the width (threat 79)', { sequences: [[1, 2, 3]], heads: 2 }, '/heads'],
     [
       'key heads that do not divide the heads',
@@ -250,6 +265,8 @@ describe('a limit names itself, the figure and the setting', () => {
     ['tokens of a context', { sequences: ones(1, 1), context: ones(65, 1) }, /has 65 .*64 .*max_tokens/],
     ['width', { sequences: ones(1, 33) }, /has 33 .*32 .*max_width/],
     ['heads', { sequences: ones(1, 9), heads: 9 }, /9.*max_heads.*8/],
+    ['heads beyond 2^53', '{"sequences":[[1]],"heads":18014398509481984}', /than 9007199254740992.*max_heads.*8/],
+    ['heads beyond 64 bits', '{"sequences":[[1]],"heads":18446744073709551617}', /max_heads.*8/],
     [
       'heads of rank 4',
       { query: ones(1, 9, 1, 1), key: ones(1, 9, 1, 1), value: ones(1, 9, 1, 1) },
@@ -367,6 +384,9 @@ describe('what is not JSON is 400 and says where', () => {
       assert.match(json.detail, /^must be an object, not (an?|null)/);
     });
 
+  for (const body of ['[1,', '[] x', 'nul', '"x', '1.', '[[1]]]'])
+    test(`no document at all: ${body}`, () => refuses(body, 400, 'invalid-json'));
+
   test('an empty body', () => refuses('', 400, 'empty-body'));
   test('a body of blanks', () => refuses(' \n\t ', 400, 'empty-body'));
 
@@ -384,9 +404,6 @@ describe('what is not JSON is 400 and says where', () => {
 
 describe('the wrong verb, path or type', () => {
   const allowed = {
-  for (const body of ['[1,', '[] x', 'nul', '"x', '1.', '[[1]]]'])
-    test(`no document at all: ${body}`, () => refuses(body, 400, 'invalid-json'));
-
     '/v1/attention': ['POST', 'OPTIONS'],
     '/v1/info': ['GET', 'HEAD', 'OPTIONS'],
     '/livez': ['GET', 'HEAD', 'OPTIONS'],

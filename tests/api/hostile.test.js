@@ -368,8 +368,9 @@ describe('numbers at the ends of what there is', () => {
         null,
         '/sequences/shape/0',
       );
-      await refused(`{"sequences":[[1]],"heads":${n}}`, 422, 'invalid-input', null, '/heads');
+      await refused(`{"sequences":[[1]],"kv_heads":${n}}`, 422, 'invalid-input', null, '/kv_heads');
     }
+    await refused('{"sequences":[[1]],"heads":9223372036854775808}', 413, 'too-large', /max_heads/, '/heads');
   });
 
   test('no token, and fewer (threat 73)', async () => {

@@ -669,7 +669,8 @@ describe('sizes at the border of what can be counted', () => {
       const wrong = beyond.filter((n) => !fine?.test(n));
       for (const n of wrong) {
         const { status: got, json } = await send(service, body.replace('N', n));
-        assert.equal(got, 422, `${n}: ${json?.detail}`);
+        const many = name === 'heads' && Number(n) > 1;
+        assert.equal(got, many && n !== '1.5' ? 413 : 422, `${n}: ${json?.detail}`);
         assert.ok(json.errors[0].pointer.startsWith(pointer), `${n}: ${json.detail}`);
       }
     });

@@ -415,6 +415,7 @@ START_TEST(a_packed_tensor_that_does_not_fit_is_refused_where_it_goes_wrong)
         {"{\"shape\":[1,2,3,4,5]}", "/x/shape", "has 5 dimensions, expected 2"},
         {"{\"shape\":[1,0]}", "/x/shape/1", "must be a whole number, 1 or more"},
         {"{\"shape\":[1.5,1]}", "/x/shape/0", "must be a whole number, 0 or more"},
+        {"{\"shape\":[1,1e16]}", "/x/shape/1", "must be at most 9007199254740992"},
         {"{\"shape\":[\"4\",1]}", "/x/shape/0", "must be a number, not a string"},
         {"{\"dtype\":\"f64\",\"shape\":[3,4],\"data\":\"AAAAAAAA\"}", "/x/data",
          "holds 6 bytes, shape [3,4] of f64 needs 96"},
