@@ -210,6 +210,7 @@ const members = {
     [{ name: 'linformer', e: ones(1, 3), f: ones(1, 3) }, '/method/e'],
     [{ name: 'linformer', e: [1, 2], f: ones(1, 2) }, '/method/e'],
     [{ name: 'linformer', rank: 1, seed: -1 }, '/method/seed'],
+    [{ name: 'linformer', e: ones(1, 2), f: ones(1, 2), seed: 7 }, '/method/seed'],
     [{ name: 'nystrom' }, '/method/landmarks'],
     [{ name: 'nystrom', landmarks: 3 }, '/method/landmarks'],
     [{ name: 'nystrom', landmarks: 513 }, '/method/landmarks'],

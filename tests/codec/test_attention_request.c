@@ -569,6 +569,8 @@ static const struct {
      "/method/landmarks", "is not a parameter of the method top_k"},
     {"{\"method\":{\"name\":\"nystrom\",\"seed\":0}}", ERROR_INVALID_INPUT,
      "/method/seed", "is not a parameter of the method nystrom"},
+    {"{\"method\":{\"name\":\"linformer\",\"seed\":0,\"e\":[[1]],\"f\":[[1]]}}",
+     ERROR_INVALID_INPUT, "/method/seed", "cannot be given together with e and f"},
     {"{\"method\":{\"name\":\"top_k\",\"k\":0}}", ERROR_INVALID_INPUT, "/method/k",
      "1 or more"},
     {"{\"method\":{\"name\":\"linear\",\"rule\":\"relu\"}}", ERROR_INVALID_INPUT,
