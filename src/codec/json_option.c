@@ -24,8 +24,8 @@ bool json_option_whole(struct json_reader *r, const struct field *at, size_t lea
     if (size == JSON_SIZE_BEYOND)
         return field_error(at, e, ERROR_INVALID_INPUT, "must be at most %zu",
                            JSON_SIZE_MOST);
-    return field_error(at, e, ERROR_INVALID_INPUT, "must be a whole number, %zu or more",
-                       least);
+    return field_error(at, e, ERROR_INVALID_INPUT,
+                       "must be a whole number, %zu or more", least);
 }
 
 /* must be "a", "b" or "c" */

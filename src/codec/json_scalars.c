@@ -4,7 +4,8 @@
 #include "codec/number_kernels.h"
 #include "codec/number_whole.h"
 
-_Static_assert(JSON_SIZE_MOST == NUMBER_MOST_WHOLE, "what can be read can be asked for");
+_Static_assert(JSON_SIZE_MOST == NUMBER_MOST_WHOLE,
+               "what can be read can be asked for");
 
 static bool string_failed(const struct json_reader *r, enum json_string_status status,
                           const char *wrong, struct error *e)

@@ -1,103 +1,28 @@
-#include <endian.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "codec/base64.h"
 #include "codec/json_option.h"
+#include "codec/tensor_elements.h"
 #include "codec/tensor_parts.h"
-
-/* One element at `from` as float32. */
-typedef float element_reader(const unsigned char *from);
-
-static float read_f32(const unsigned char *from)
-{
-    uint32_t bits;
-    float value;
-    memcpy(&bits, from, sizeof bits);
-    bits = le32toh(bits);
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
-static float read_f64(const unsigned char *from)
-{
-    uint64_t bits;
-    double value;
-    memcpy(&bits, from, sizeof bits);
-    bits = le64toh(bits);
-    memcpy(&value, &bits, sizeof value);
-    return (float)value;
-}
-
-/* IEEE 754 binary16: 1 sign, 5 exponent (bias 15) and 10 fraction bits. */
-static float read_f16(const unsigned char *from)
-{
-    const unsigned bits = from[0] | (unsigned)from[1] << 8;
-    const int exponent = (int)(bits >> 10 & 31);
-    const float fraction = (float)(bits & 1023);
-    const float size = exponent == 31  ? (fraction == 0 ? INFINITY : NAN)
-                       : exponent == 0 ? ldexpf(fraction, -24)
-                                       : ldexpf(fraction + 1024, exponent - 25);
-    return bits >> 15 ? -size : size;
-}
-
-/* The upper half of a float32. */
-static float read_bf16(const unsigned char *from)
-{
-    const unsigned char whole[4] = {0, 0, from[0], from[1]};
-    return read_f32(whole);
-}
-
-static float read_i32(const unsigned char *from)
-{
-    uint32_t bits;
-    memcpy(&bits, from, sizeof bits);
-    return (float)(int32_t)le32toh(bits);
-}
-
-static float read_i64(const unsigned char *from)
-{
-    uint64_t bits;
-    memcpy(&bits, from, sizeof bits);
-    return (float)(int64_t)le64toh(bits);
-}
-
-static float read_bool(const unsigned char *from)
-{
-    return *from <= 1 ? (float)*from : NAN;
-}
-
-static const struct dtype {
-    const char *name;
-    size_t size;
-    element_reader *read;
-} dtypes[] = {
-    {"f32", 4, read_f32},   {"f64", 8, read_f64}, {"f16", 2, read_f16},
-    {"bf16", 2, read_bf16}, {"i32", 4, read_i32}, {"i64", 8, read_i64},
-    {"bool", 1, read_bool},
-};
 
 /* The object's members, in whatever order they came. */
 struct packed {
-    const struct dtype *dtype;
+    const struct tensor_dtype *dtype;
     bool shape_given, data_given;
     struct json_text data;
 };
 
 static bool read_dtype(struct json_reader *r, const struct field *at,
-                       const struct dtype **dtype, struct error *e)
+                       const struct tensor_dtype **dtype, struct error *e)
 {
     struct json_text name;
     if (!json_reader_string(r, at, &name, e))
         return false;
-    for (size_t i = 0; i < sizeof dtypes / sizeof *dtypes; i++)
-        if (json_text_is(name, dtypes[i].name)) {
-            *dtype = &dtypes[i];
-            return true;
-        }
-    return field_error(at, e, ERROR_INVALID_INPUT,
-                       "must be one of f32, f64, f16, bf16, i32, i64, bool");
+    *dtype = tensor_dtype_find(name);
+    return *dtype || field_error(at, e, ERROR_INVALID_INPUT,
+                                 "must be one of f32, f64, f16, bf16, i32, i64, bool");
 }
 
 static bool check_extent(const struct tensor_layout *l, size_t axis, size_t extent,
@@ -206,9 +131,9 @@ static bool count_elements(const struct tensor_layout *l, size_t size,
     return true;
 }
 
-static bool length_error(const struct tensor_layout *l, const struct dtype *dtype,
-                         size_t bytes, size_t needed, const struct field *at,
-                         struct error *e)
+static bool length_error(const struct tensor_layout *l,
+                         const struct tensor_dtype *dtype, size_t bytes, size_t needed,
+                         const struct field *at, struct error *e)
 {
     char shape[TENSOR_MAX_RANK * 24] = "";
     for (size_t i = 0, used = 0; i < l->rank; i++)
@@ -276,7 +201,7 @@ static size_t count_finite(const unsigned char *in, size_t count)
 /* Converted in place, first to last: narrow elements stand at the end of the room,
  * wide ones at its beginning, so no element is overwritten before it was read. */
 static bool decode_floats(struct tensor_pool *pool, struct json_text text, size_t count,
-                          const struct dtype *dtype, const struct field *at,
+                          const struct tensor_dtype *dtype, const struct field *at,
                           struct error *e)
 {
     const size_t bytes = count * dtype->size, kept = count * sizeof(float);
@@ -287,11 +212,11 @@ static bool decode_floats(struct tensor_pool *pool, struct json_text text, size_
     const unsigned char *in = bytes < kept ? out + (kept - bytes) : out;
     if (!decode(text, out + (in - out), at, e))
         return false;
-    for (size_t i = dtype->read == read_f32 ? count_finite(out, count) : 0; i < count;
+    for (size_t i = dtype->id == DTYPE_F32 ? count_finite(out, count) : 0; i < count;
          i++) {
         const float value = dtype->read(in + i * dtype->size);
         if (!isfinite(value) && !(pool->leaf == LEAF_BIAS && value == -INFINITY))
-            return value_error(dtype->read == read_bool ? LEAF_BOOLEAN : LEAF_FLOAT, i,
+            return value_error(dtype->id == DTYPE_BOOL ? LEAF_BOOLEAN : LEAF_FLOAT, i,
                                at, e);
         memcpy(out + i * sizeof value, &value, sizeof value);
     }
@@ -319,7 +244,7 @@ bool tensor_packed_read(struct json_reader *r, const struct field *at,
         return length_error(layout, p.dtype, bytes, count * p.dtype->size, data, e);
 
     if (pool->leaf == LEAF_ANY_MASK)
-        pool->leaf = p.dtype->read == read_bool ? LEAF_BOOLEAN : LEAF_BIAS;
+        pool->leaf = p.dtype->id == DTYPE_BOOL ? LEAF_BOOLEAN : LEAF_BIAS;
     if (pool->leaf == LEAF_BOOLEAN)
         return decode_booleans(pool, p.data, count, data, e);
     return decode_floats(pool, p.data, count, p.dtype, data, e);

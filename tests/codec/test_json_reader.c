@@ -704,8 +704,8 @@ TEST_PROGRAM(
     deep_nesting_does_not_recurse_deeply, a_document_is_read_as_it_is_asked_for,
     another_kind_is_refused_where_it_stands, every_kind_has_a_name,
     every_escape_is_what_it_means, a_long_string_is_looked_at_everywhere,
-    names_with_the_same_hash_are_still_different, a_size_is_a_whole_number_from_zero, what_is_no_number_is_no_size,
-    many_floats_stop_at_the_first_that_is_none,
+    names_with_the_same_hash_are_still_different, a_size_is_a_whole_number_from_zero,
+    what_is_no_number_is_no_size, many_floats_stop_at_the_first_that_is_none,
     the_first_number_of_an_array_is_read_or_left,
     with_little_memory_it_succeeds_or_says_so, the_json_test_suite_is_judged_as_it_says,
     mutated_documents_are_judged_as_by_jansson)
