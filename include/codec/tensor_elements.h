@@ -23,9 +23,21 @@ struct tensor_dtype {
     /* The element at `from`, rounded to float32; NaN for a bool that is neither 0
      * nor 1. */
     float (*read)(const unsigned char *from);
+
+    /* The same as float64, where float32 would lose something, else NULL. */
+    double (*wide)(const unsigned char *from);
+    size_t most_whole; /* a larger one may have been another before it was rounded */
 };
 
 /* NULL: there is none of that name. */
 const struct tensor_dtype *tensor_dtype_find(struct json_text name);
+
+/* A whole number from 0 to dtype->most_whole, exactly; false for all others. */
+MUST_USE bool tensor_element_whole(const struct tensor_dtype *dtype,
+                                   const unsigned char *from, size_t *out);
+
+/* Is it a finite number, but none of float32? */
+bool tensor_element_overflows(const struct tensor_dtype *dtype,
+                              const unsigned char *from);
 
 #endif

@@ -205,11 +205,14 @@ describe('a request that cannot be computed is 422 and says where', () => {
       { sequences: { dtype: 'f32', shape: [1, 1], data: 'AACAPw' } },
       '/sequences/data',
     ],
-    ['NaN in base64', { sequences: toBase64([[1, NaN]]) }, '/sequences/data'],
-    ['infinity in base64', { sequences: toBase64([[1, Infinity]]) }, '/sequences/data'],
-    ['float64 outside float32', { sequences: toBase64([[1e39]], 'f64') }, '/sequences/data'],
-    ['plus infinity in a base64 mask', { sequences: X, mask: toBase64([[0, Infinity]]) }, '/mask/data'],
-    ['NaN in a base64 mask', { sequences: X, mask: toBase64([[0, NaN]]) }, '/mask/data'],
+    ['NaN in base64', { sequences: toBase64([[1, NaN]]) }, '/sequences/0/1'],
+    ['infinity in base64', { sequences: toBase64([[1, Infinity]]) }, '/sequences/0/1'],
+    ['float64 outside float32', { sequences: toBase64([[1e39]], 'f64') }, '/sequences/0/0'],
+    ['NaN in a list of base64', { sequences: [X, toBase64([[1, 2], [NaN, 4]])] }, '/sequences/1/1/0'],
+    ['NaN in base64 sinks', { sequences: X, heads: 2, sinks: toBase64([1, NaN]) }, '/sinks/1'],
+    ['float64 outside float32 in a mask', { sequences: X, mask: toBase64([[0, -1e39]], 'f64') }, '/mask/0/1'],
+    ['plus infinity in a base64 mask', { sequences: X, mask: toBase64([[0, Infinity]]) }, '/mask/0/1'],
+    ['NaN in a base64 mask', { sequences: X, mask: toBase64([[0, NaN]]) }, '/mask/0/1'],
     [
       'the other base64 alphabet',
       { sequences: { dtype: 'f32', shape: [1, 1], data: 'AACA_w==' } },
@@ -232,7 +235,7 @@ describe('a request that cannot be computed is 422 and says where', () => {
     [
       'a bool that is 2',
       { sequences: X, mask: { dtype: 'bool', shape: [1, 2], data: 'AQI=' } },
-      '/mask/data',
+      '/mask/0/1',
     ],
 
     ['scores outside float32', { sequences: [[3e38]] }, null],

@@ -327,8 +327,15 @@ describe('numbers at the ends of what there is', () => {
       { sequences: toBase64([[1e39]], 'f64') },
       422,
       'invalid-input',
-      /no finite float32/,
-      '/sequences/data',
+      /outside the range of float32/,
+      '/sequences/0/0',
+    );
+    await refused(
+      { sequences: [[1]], mask: toBase64([[-1e39]], 'f64') },
+      422,
+      'invalid-input',
+      /outside the range of float32/,
+      '/mask/0/0',
     );
   });
 
