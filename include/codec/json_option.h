@@ -4,13 +4,10 @@
 
 #include "codec/json_reader.h"
 
-/* A whole number from `least` to `most`; most SIZE_MAX: without an upper end. */
+/* A whole number from `least` to `most`; most SIZE_MAX: to JSON_SIZE_MOST. */
 MUST_USE bool json_option_whole(struct json_reader *r, const struct field *at,
                                 size_t least, size_t most, size_t *out,
                                 struct error *e);
-
-/* False unless `value` is a whole number from 0 to 2^53, up to where all exist. */
-MUST_USE bool json_option_is_whole(double value, size_t *out);
 
 /* One of a few words; `*out` becomes its index. */
 MUST_USE bool json_option_choice(struct json_reader *r, const struct field *at,

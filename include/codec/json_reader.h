@@ -81,13 +81,11 @@ MUST_USE bool json_reader_rest(struct json_reader *r, size_t *count, struct erro
 bool json_reader_first_float(struct json_reader *r, float *out);
 size_t json_reader_more_floats(struct json_reader *r, float *out, size_t room);
 
-/* Scalars. A number outside float32 or not whole is ERROR_INVALID_INPUT. */
+/* Scalars. A number outside float32, or outside float64, is ERROR_INVALID_INPUT. */
 MUST_USE bool json_reader_float(struct json_reader *r, const struct field *at,
                                 float *out, struct error *e);
 MUST_USE bool json_reader_double(struct json_reader *r, const struct field *at,
                                  double *out, struct error *e);
-MUST_USE bool json_reader_size(struct json_reader *r, const struct field *at,
-                               size_t *out, struct error *e);
 MUST_USE bool json_reader_boolean(struct json_reader *r, const struct field *at,
                                   bool *out, struct error *e);
 MUST_USE bool json_reader_string(struct json_reader *r, const struct field *at,
@@ -95,15 +93,20 @@ MUST_USE bool json_reader_string(struct json_reader *r, const struct field *at,
 MUST_USE bool json_reader_null(struct json_reader *r, const struct field *at,
                                struct error *e);
 
+/* A whole number up to JSON_SIZE_MOST, exactly. Other numbers are no failure, as who
+ * asks knows best what it must be: what is larger is JSON_SIZE_BEYOND, and what is
+ * negative or has a fraction is JSON_NO_SIZE. */
+#define JSON_SIZE_MOST   ((size_t)1 << 53)
+#define JSON_SIZE_BEYOND (JSON_SIZE_MOST + 1)
+#define JSON_NO_SIZE     SIZE_MAX
+MUST_USE bool json_reader_size(struct json_reader *r, const struct field *at,
+                               size_t *out, struct error *e);
+
 /* Walks over any value, checking all of its syntax; its numbers may have any size. */
 MUST_USE bool json_reader_skip(struct json_reader *r, struct error *e);
 
 /* Only blanks may follow the document. */
 MUST_USE bool json_reader_finish(struct json_reader *r, struct error *e);
-
-/* ERROR_INVALID_JSON where the reader stands: what is there is no such document as the
- * caller reads, whatever follows. */
-bool json_reader_refuse(const struct json_reader *r, struct error *e, const char *why);
 
 /* Is all that is left one JSON value? ERROR_INVALID_JSON where not. Used where a
  * request is refused for what it says, so that what is not JSON is called so. */

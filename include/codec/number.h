@@ -3,6 +3,7 @@
 #define CODEC_NUMBER_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/error.h"
 
@@ -16,8 +17,12 @@ enum number_status {
     NUMBER_OK,
     NUMBER_MALFORMED,
     NUMBER_TOO_LONG,
-    NUMBER_OUT_OF_RANGE
+    NUMBER_OUT_OF_RANGE,
+    NUMBER_NOT_WHOLE
 };
+
+/* All whole numbers up to it are float64, so every client can say them exactly. */
+#define NUMBER_MOST_WHOLE ((uint64_t)1 << 53)
 
 /* Reads one number of RFC 8259 grammar from [*at, end) and moves *at behind
  * it (on failure: to the byte that is wrong, or the number's first byte when
@@ -26,6 +31,11 @@ enum number_status {
  * infinity is NUMBER_OUT_OF_RANGE. Independent of the locale. */
 enum number_status number_read_float(const char **at, const char *end, float *out);
 enum number_status number_read_double(const char **at, const char *end, double *out);
+
+/* Reads a number of the same grammar, exactly: "1e3", "2.50e1" and "-0" are whole,
+ * "1e-400" and what is negative is NUMBER_NOT_WHOLE, more than NUMBER_MOST_WHOLE
+ * is NUMBER_OUT_OF_RANGE. *at is then behind it, too. */
+enum number_status number_read_whole(const char **at, const char *end, uint64_t *out);
 
 /* Walks over a number of any size; never NUMBER_OUT_OF_RANGE. */
 enum number_status number_skip(const char **at, const char *end);

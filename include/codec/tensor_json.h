@@ -35,6 +35,17 @@ MUST_USE bool tensor_from_json_by_axis(struct json_reader *r, const struct field
                                        const struct tensor_limit limit[TENSOR_MAX_RANK],
                                        struct tensor *out, struct error *e);
 
+/* Whole numbers, 0 or more, each exactly: of JSON up to JSON_SIZE_MOST, of a base64
+ * tensor below 2^53, or 2^31 (i32), or 2^24 (f32, f16, bf16). Row-major. */
+struct whole_tensor {
+    const size_t *data;
+    size_t rank, extent[TENSOR_MAX_RANK];
+};
+MUST_USE bool tensor_wholes_from_json(struct json_reader *r, const struct field *at,
+                                      size_t min_rank, size_t max_rank,
+                                      const struct tensor_limit limit[TENSOR_MAX_RANK],
+                                      struct whole_tensor *out, struct error *e);
+
 /* `sequences` or `context`: [T][d], or [B][T_b][d] with lengths that may differ;
  * as base64 objects: one of rank 2 or 3, or an array of rank 2 ones. */
 MUST_USE bool batch_from_json(struct json_reader *r, const struct field *at,

@@ -21,12 +21,13 @@ enum tensor_leaf {
     LEAF_FLOAT,    /* finite numbers */
     LEAF_ANY_MASK, /* booleans or biases, as the first one decides */
     LEAF_BIAS,     /* numbers, "-Infinity" and null */
-    LEAF_BOOLEAN
+    LEAF_BOOLEAN,
+    LEAF_WHOLE /* whole numbers, exactly */
 };
 
-/* The numbers so far: float32, or uint8_t for LEAF_BOOLEAN. Lives in the arena of
- * the reader and grows with the text that is left, so that memory stays in
- * proportion to the text. */
+/* The numbers so far: float32, uint8_t for LEAF_BOOLEAN, size_t for LEAF_WHOLE. Lives
+ * in the arena of the reader and grows with the text that is left, so that memory stays
+ * in proportion to the text. */
 struct tensor_pool {
     struct json_reader *reader;
     const char *begin; /* of the text that the numbers come from */

@@ -1,5 +1,5 @@
 /* whole_json.h - lists of whole numbers, 0 or more, out of JSON: arrays, or base64
- * tensors, whose numbers are exact (and so accepted) below 2^24. */
+ * tensors; tensor_wholes_from_json() says how large they may be. */
 #ifndef CODEC_WHOLE_JSON_H
 #define CODEC_WHOLE_JSON_H
 
@@ -13,7 +13,7 @@ MUST_USE bool wholes_from_json(struct json_reader *r, const struct field *at,
                                const struct tensor_limit *limit, const size_t **out,
                                size_t *count, struct error *e);
 
-/* Positions of tokens, [T] or [B][T]; below 2^24. */
+/* Positions of tokens, [T] or [B][T]. */
 struct positions {
     const int64_t *position;
     size_t rank, extent[2];

@@ -81,7 +81,7 @@ bool request_read_seed(struct request_decoder *d, const struct request_member *m
 {
     uint64_t *seed = request_filled_by(d, m);
     size_t whole = 0;
-    if (!json_option_whole(&d->reader, at, 0, (size_t)1 << 53, &whole, e))
+    if (!json_option_whole(&d->reader, at, 0, JSON_SIZE_MOST, &whole, e))
         return false;
     *seed = whole;
     return true;

@@ -3,6 +3,21 @@
 #include "codec/json_option.h"
 #include "codec/whole_json.h"
 
+/* Too many heads are too many, also where their number is too large to be kept. */
+static bool read_head_count(struct request_decoder *d, const struct request_member *m,
+                            const struct field *at, struct error *e)
+{
+    size_t *heads = request_filled_by(d, m);
+    if (!json_reader_size(&d->reader, at, heads, e))
+        return false;
+    if (*heads == JSON_SIZE_BEYOND)
+        return field_error(at, e, ERROR_TOO_LARGE,
+                           "is more than %zu, the setting max_heads allows %zu",
+                           JSON_SIZE_MOST, d->limits->max_heads);
+    return (*heads != JSON_NO_SIZE && *heads >= 1) ||
+           field_error(at, e, ERROR_INVALID_INPUT, "must be a whole number, 1 or more");
+}
+
 static bool read_scale(struct request_decoder *d, const struct request_member *m,
                        const struct field *at, struct error *e)
 {
@@ -37,11 +52,16 @@ static bool read_mask(struct request_decoder *d, const struct request_member *m,
 static bool read_side(struct request_decoder *d, const struct request_member *m,
                       const struct field *at, struct error *e)
 {
-    double value = 0;
-    if (!json_reader_double(&d->reader, at, &value, e))
+    size_t *side = request_filled_by(d, m);
+    if (!json_reader_size(&d->reader, at, side, e))
         return false;
-    return json_option_is_whole(value, request_filled_by(d, m)) ||
-           field_error(at, e, ERROR_INVALID_INPUT,
+    if (*side <= JSON_SIZE_MOST)
+        return true;
+    if (*side == JSON_SIZE_BEYOND)
+        return field_error(at, e, ERROR_INVALID_INPUT,
+                           "must be at most %zu; leave out a side that has no end",
+                           JSON_SIZE_MOST);
+    return field_error(at, e, ERROR_INVALID_INPUT,
                        "must be a whole number, 0 or more; leave out a side that has "
                        "no end");
 }
@@ -157,7 +177,7 @@ static bool read_dropout(struct request_decoder *d, const struct request_member 
 }
 
 static const struct request_member members[] = {
-    {"heads", request_read_count, REQUEST_FILLS(input.heads)},
+    {"heads", read_head_count, REQUEST_FILLS(input.heads)},
     {"kv_heads", request_read_count, REQUEST_FILLS(input.kv_heads)},
     {"scale", read_scale, 0},
     {"causal", request_read_boolean, REQUEST_FILLS(input.causal)},

@@ -1,7 +1,5 @@
 #include "codec/attention_request.h"
 
-#include <stdio.h>
-
 #include "codec/attention_members.h"
 #include "core/approximations.h"
 
@@ -15,14 +13,6 @@ static bool is_blank(const char *body, size_t length)
     return true;
 }
 
-static bool not_an_object(const struct json_reader *r, enum json_kind kind,
-                          struct error *e)
-{
-    char why[64];
-    snprintf(why, sizeof why, "must be an object, not %s", json_kind_name(kind));
-    return json_reader_refuse(r, e, why);
-}
-
 static void open_reader(struct json_reader *r, const char *body, size_t length,
                         const struct attention_limits *limits, struct arena *arena)
 {
@@ -33,9 +23,6 @@ static void open_reader(struct json_reader *r, const char *body, size_t length,
 
 static bool read_document(struct request_decoder *d, struct error *e)
 {
-    enum json_kind kind = json_reader_peek(&d->reader);
-    if (kind != JSON_KIND_OBJECT && kind != JSON_KIND_OTHER)
-        return not_an_object(&d->reader, kind, e);
     const struct request_members tables[] = {request_inputs, request_options,
                                              request_answers};
     struct json_members seen;

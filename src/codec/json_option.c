@@ -1,7 +1,6 @@
 #include "codec/json_option.h"
 
 #include <assert.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -9,31 +8,24 @@
 
 enum { FIRST_ITEMS = 16, WORDS_BYTES = 256 };
 
-bool json_option_is_whole(double value, size_t *out)
-{
-    const double largest = 9007199254740992.0; /* 2^53 */
-    if (!(value >= 0 && value <= largest && value == floor(value)))
-        return false;
-    *out = (size_t)value;
-    return true;
-}
-
 bool json_option_whole(struct json_reader *r, const struct field *at, size_t least,
                        size_t most, size_t *out, struct error *e)
 {
-    double value = 0;
-    size_t whole = 0;
-    if (!json_reader_double(r, at, &value, e))
+    size_t size = 0;
+    if (!json_reader_size(r, at, &size, e))
         return false;
-    if (json_option_is_whole(value, &whole) && whole >= least && whole <= most) {
-        *out = whole;
+    if (size >= least && size <= most && size <= JSON_SIZE_MOST) {
+        *out = size;
         return true;
     }
-    if (most == SIZE_MAX)
+    if (most != SIZE_MAX)
         return field_error(at, e, ERROR_INVALID_INPUT,
-                           "must be a whole number, %zu or more", least);
+                           "must be a whole number from %zu to %zu", least, most);
+    if (size == JSON_SIZE_BEYOND)
+        return field_error(at, e, ERROR_INVALID_INPUT, "must be at most %zu",
+                           JSON_SIZE_MOST);
     return field_error(at, e, ERROR_INVALID_INPUT,
-                       "must be a whole number from %zu to %zu", least, most);
+                       "must be a whole number, %zu or more", least);
 }
 
 /* must be "a", "b" or "c" */

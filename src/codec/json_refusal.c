@@ -80,8 +80,3 @@ bool json_expect(struct json_reader *r, enum json_kind wanted, const struct fiel
     return field_error(at, e, ERROR_INVALID_INPUT, "must be %s, not %s",
                        json_kind_name(wanted), json_kind_name(kind));
 }
-
-bool json_reader_refuse(const struct json_reader *r, struct error *e, const char *why)
-{
-    return json_refuse_at(r, r->at, e, "%s", why);
-}

@@ -4,6 +4,9 @@
 #include "codec/number_kernels.h"
 #include "codec/number_whole.h"
 
+_Static_assert(JSON_SIZE_MOST == NUMBER_MOST_WHOLE,
+               "what can be read can be asked for");
+
 static bool string_failed(const struct json_reader *r, enum json_string_status status,
                           const char *wrong, struct error *e)
 {
@@ -143,15 +146,18 @@ bool json_reader_double(struct json_reader *r, const struct field *at, double *o
 bool json_reader_size(struct json_reader *r, const struct field *at, size_t *out,
                       struct error *e)
 {
-    const double most = 9007199254740992.0; /* 2^53: all whole numbers up to it exist */
-    double value;
-    if (!json_reader_double(r, at, &value, e))
+    uint64_t value = 0;
+    if (!json_expect(r, JSON_KIND_NUMBER, at, e))
         return false;
-    if (!(value >= 0 && value <= most) || value != (double)(uint64_t)value)
-        return field_error(at, e, ERROR_INVALID_INPUT,
-                           "must be a whole number, 0 or more");
-    *out = (size_t)value;
-    return true;
+    enum number_status status = number_read_whole(&r->at, r->end, &value);
+    switch (status) {
+    case NUMBER_OK: *out = value; return true;
+    case NUMBER_OUT_OF_RANGE: *out = JSON_SIZE_BEYOND; return true;
+    case NUMBER_NOT_WHOLE: *out = JSON_NO_SIZE; return true;
+    case NUMBER_MALFORMED:
+    case NUMBER_TOO_LONG: break;
+    }
+    return number_failed(r, status, at, "", e);
 }
 
 static bool read_word(struct json_reader *r, const char *word, struct error *e)

@@ -190,6 +190,17 @@ static bool check_global(const struct method_input *method,
                               : "must be a number of blocks with the method bigbird");
 }
 
+/* Matrices that are given are not drawn. */
+static bool check_seed(const struct json_members *seen, const struct field *at,
+                       struct error *e)
+{
+    bool given = json_members_have(seen, "e") || json_members_have(seen, "f");
+    if (!given || !json_members_have(seen, "seed"))
+        return true;
+    return field_error(FIELD_NAME(at, "seed"), e, ERROR_INVALID_INPUT,
+                       "cannot be given together with e and f, which need none");
+}
+
 bool request_read_method(struct request_decoder *d, const struct request_member *m,
                          const struct field *at, struct error *e)
 {
@@ -206,5 +217,5 @@ bool request_read_method(struct request_decoder *d, const struct request_member 
                            json_kind_name(kind));
     return request_object(d, &members, 1, at, &seen, e) &&
            request_needs(&seen, "name", at, e) && check_owners(method, &seen, at, e) &&
-           check_global(method, &seen, at, e);
+           check_global(method, &seen, at, e) && check_seed(&seen, at, e);
 }

@@ -282,6 +282,36 @@ enum number_status number_read_double(const char **at, const char *end, double *
     return NUMBER_OUT_OF_RANGE;
 }
 
+/* Digits that were cut off are a fraction when the unit is 1 or less; else there are 20
+ * before the point, which is too large whatever they are. */
+static enum number_status whole_value(const struct decimal *d, uint64_t *out)
+{
+    uint64_t value = d->digits;
+    int exponent = d->exponent;
+    if (value != 0 && (d->negative || (d->cut && exponent <= 0)))
+        return NUMBER_NOT_WHOLE;
+    for (; exponent < 0 && value != 0; exponent++, value /= 10)
+        if (value % 10 != 0)
+            return NUMBER_NOT_WHOLE;
+    for (; exponent > 0 && value != 0 && value <= NUMBER_MOST_WHOLE; exponent--)
+        value *= 10;
+    *out = value;
+    return value <= NUMBER_MOST_WHOLE ? NUMBER_OK : NUMBER_OUT_OF_RANGE;
+}
+
+enum number_status number_read_whole(const char **at, const char *end, uint64_t *out)
+{
+    uint32_t whole;
+    if (number_whole_read(at, end, &whole)) {
+        *out = whole;
+        return NUMBER_OK;
+    }
+
+    struct decimal d;
+    enum number_status status = scan(at, end, &d);
+    return status == NUMBER_OK ? whole_value(&d, out) : status;
+}
+
 enum number_status number_skip(const char **at, const char *end)
 {
     struct decimal d;

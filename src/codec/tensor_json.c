@@ -52,6 +52,25 @@ bool tensor_from_json_by_axis(struct json_reader *r, const struct field *at,
     return true;
 }
 
+bool tensor_wholes_from_json(struct json_reader *r, const struct field *at,
+                             size_t min_rank, size_t max_rank,
+                             const struct tensor_limit limit[TENSOR_MAX_RANK],
+                             struct whole_tensor *out, struct error *e)
+{
+    struct tensor_layout layout = {.min_rank = min_rank, .max_rank = max_rank};
+    memcpy(layout.limit, limit, sizeof layout.limit);
+
+    struct tensor_pool pool;
+    tensor_pool_init(&pool, r, LEAF_WHOLE);
+    if (!read_either(r, at, &layout, &pool, e))
+        return false;
+    tensor_pool_trim(&pool);
+    out->data = (const size_t *)(const void *)pool.data;
+    out->rank = layout.rank;
+    memcpy(out->extent, layout.extent, sizeof out->extent);
+    return true;
+}
+
 static struct tensor_layout batch_layout(const struct attention_limits *limits,
                                          size_t max_rank)
 {

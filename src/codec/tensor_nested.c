@@ -1,6 +1,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "codec/json_option.h"
 #include "codec/tensor_parts.h"
 
 struct scan {
@@ -10,21 +11,19 @@ struct scan {
     struct tensor_pool *pool;
 };
 
-static bool append_float(struct tensor_pool *p, float value, struct error *e)
+static bool append(struct tensor_pool *p, const void *value, size_t size,
+                   struct error *e)
 {
-    if (!tensor_pool_reserve(p, sizeof value, true, e))
+    if (!tensor_pool_reserve(p, size, true, e))
         return false;
-    memcpy(p->data + p->used, &value, sizeof value);
-    p->used += sizeof value;
+    memcpy(p->data + p->used, value, size);
+    p->used += size;
     return true;
 }
 
-static bool append_boolean(struct tensor_pool *p, bool value, struct error *e)
+static bool append_float(struct tensor_pool *p, float value, struct error *e)
 {
-    if (!tensor_pool_reserve(p, 1, true, e))
-        return false;
-    p->data[p->used++] = value;
-    return true;
+    return append(p, &value, sizeof value, e);
 }
 
 static bool read_float(struct scan *s, const struct field *at, struct error *e)
@@ -41,8 +40,17 @@ static bool read_boolean(struct scan *s, const struct field *at, struct error *e
                            "must be a boolean like the first value, not %s",
                            json_kind_name(kind));
     bool value;
-    return json_reader_boolean(s->r, at, &value, e) &&
-           append_boolean(s->pool, value, e);
+    if (!json_reader_boolean(s->r, at, &value, e))
+        return false;
+    const uint8_t kept = value;
+    return append(s->pool, &kept, sizeof kept, e);
+}
+
+static bool read_whole(struct scan *s, const struct field *at, struct error *e)
+{
+    size_t value;
+    return json_option_whole(s->r, at, 0, SIZE_MAX, &value, e) &&
+           append(s->pool, &value, sizeof value, e);
 }
 
 static bool read_bias(struct scan *s, const struct field *at, struct error *e)
@@ -73,6 +81,7 @@ static bool read_leaf(struct scan *s, const struct field *at, struct error *e)
     switch (s->pool->leaf) {
     case LEAF_BOOLEAN: return read_boolean(s, at, e);
     case LEAF_BIAS: return read_bias(s, at, e);
+    case LEAF_WHOLE: return read_whole(s, at, e);
     case LEAF_FLOAT:
     case LEAF_ANY_MASK: break;
     }
@@ -85,7 +94,7 @@ static bool read_leaf(struct scan *s, const struct field *at, struct error *e)
 static size_t read_run(struct scan *s, size_t count, size_t most)
 {
     struct tensor_pool *p = s->pool;
-    if (p->leaf == LEAF_BOOLEAN)
+    if (p->leaf == LEAF_BOOLEAN || p->leaf == LEAF_WHOLE)
         return count;
 
     size_t room = (p->capacity - p->used) / sizeof(float), had = count;
@@ -103,7 +112,8 @@ static const char *noun(const struct scan *s, size_t level)
 {
     if (level + 1 < s->layout->rank)
         return level + 2 < s->layout->rank ? "arrays" : "rows";
-    return s->pool->leaf == LEAF_FLOAT ? "numbers" : "values";
+    return s->pool->leaf == LEAF_FLOAT || s->pool->leaf == LEAF_WHOLE ? "numbers"
+                                                                      : "values";
 }
 
 /* The first value that is not an array tells the rank; `level` arrays around it

@@ -1,103 +1,31 @@
-#include <endian.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "codec/base64.h"
 #include "codec/json_option.h"
+#include "codec/tensor_elements.h"
 #include "codec/tensor_parts.h"
-
-/* One element at `from` as float32. */
-typedef float element_reader(const unsigned char *from);
-
-static float read_f32(const unsigned char *from)
-{
-    uint32_t bits;
-    float value;
-    memcpy(&bits, from, sizeof bits);
-    bits = le32toh(bits);
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
-static float read_f64(const unsigned char *from)
-{
-    uint64_t bits;
-    double value;
-    memcpy(&bits, from, sizeof bits);
-    bits = le64toh(bits);
-    memcpy(&value, &bits, sizeof value);
-    return (float)value;
-}
-
-/* IEEE 754 binary16: 1 sign, 5 exponent (bias 15) and 10 fraction bits. */
-static float read_f16(const unsigned char *from)
-{
-    const unsigned bits = from[0] | (unsigned)from[1] << 8;
-    const int exponent = (int)(bits >> 10 & 31);
-    const float fraction = (float)(bits & 1023);
-    const float size = exponent == 31  ? (fraction == 0 ? INFINITY : NAN)
-                       : exponent == 0 ? ldexpf(fraction, -24)
-                                       : ldexpf(fraction + 1024, exponent - 25);
-    return bits >> 15 ? -size : size;
-}
-
-/* The upper half of a float32. */
-static float read_bf16(const unsigned char *from)
-{
-    const unsigned char whole[4] = {0, 0, from[0], from[1]};
-    return read_f32(whole);
-}
-
-static float read_i32(const unsigned char *from)
-{
-    uint32_t bits;
-    memcpy(&bits, from, sizeof bits);
-    return (float)(int32_t)le32toh(bits);
-}
-
-static float read_i64(const unsigned char *from)
-{
-    uint64_t bits;
-    memcpy(&bits, from, sizeof bits);
-    return (float)(int64_t)le64toh(bits);
-}
-
-static float read_bool(const unsigned char *from)
-{
-    return *from <= 1 ? (float)*from : NAN;
-}
-
-static const struct dtype {
-    const char *name;
-    size_t size;
-    element_reader *read;
-} dtypes[] = {
-    {"f32", 4, read_f32},   {"f64", 8, read_f64}, {"f16", 2, read_f16},
-    {"bf16", 2, read_bf16}, {"i32", 4, read_i32}, {"i64", 8, read_i64},
-    {"bool", 1, read_bool},
-};
 
 /* The object's members, in whatever order they came. */
 struct packed {
-    const struct dtype *dtype;
+    const struct field *at;             /* of the object */
+    const struct tensor_layout *layout; /* with the shape, once it was there */
+    const struct tensor_dtype *dtype;
     bool shape_given, data_given;
     struct json_text data;
+    size_t count; /* of elements */
 };
 
 static bool read_dtype(struct json_reader *r, const struct field *at,
-                       const struct dtype **dtype, struct error *e)
+                       const struct tensor_dtype **dtype, struct error *e)
 {
     struct json_text name;
     if (!json_reader_string(r, at, &name, e))
         return false;
-    for (size_t i = 0; i < sizeof dtypes / sizeof *dtypes; i++)
-        if (json_text_is(name, dtypes[i].name)) {
-            *dtype = &dtypes[i];
-            return true;
-        }
-    return field_error(at, e, ERROR_INVALID_INPUT,
-                       "must be one of f32, f64, f16, bf16, i32, i64, bool");
+    *dtype = tensor_dtype_find(name);
+    return *dtype || field_error(at, e, ERROR_INVALID_INPUT,
+                                 "must be one of f32, f64, f16, bf16, i32, i64, bool");
 }
 
 static bool check_extent(const struct tensor_layout *l, size_t axis, size_t extent,
@@ -129,7 +57,7 @@ static bool read_shape(struct json_reader *r, const struct field *at,
             return false;
         if (!found)
             break;
-        if (!json_reader_size(r, FIELD_AT(at, rank - 1), &value, e))
+        if (!json_option_whole(r, FIELD_AT(at, rank - 1), 0, SIZE_MAX, &value, e))
             return false;
         if (rank <= TENSOR_MAX_RANK)
             extent[rank - 1] = value;
@@ -193,62 +121,105 @@ static bool read_members(struct json_reader *r, const struct field *at,
 }
 
 /* Elements of the shape; what does not fit into memory is refused, not wrapped. */
-static bool count_elements(const struct tensor_layout *l, size_t size,
-                           const struct field *at, size_t *count, struct error *e)
+static bool count_elements(struct packed *p, struct error *e)
 {
-    *count = 1;
+    const struct tensor_layout *l = p->layout;
+    const size_t size = p->dtype->size;
+    p->count = 1;
     for (size_t i = 0; i < l->rank; i++) {
-        if (l->extent[i] > SIZE_MAX / size / sizeof(float) / *count)
-            return field_error(FIELD_NAME(at, "shape"), e, ERROR_INVALID_INPUT,
+        if (l->extent[i] > SIZE_MAX / size / sizeof(float) / p->count)
+            return field_error(FIELD_NAME(p->at, "shape"), e, ERROR_INVALID_INPUT,
                                "has more elements than any memory");
-        *count *= l->extent[i];
+        p->count *= l->extent[i];
     }
     return true;
 }
 
-static bool length_error(const struct tensor_layout *l, const struct dtype *dtype,
-                         size_t bytes, size_t needed, const struct field *at,
-                         struct error *e)
+static bool length_error(const struct packed *p, size_t bytes, struct error *e)
 {
+    const struct tensor_layout *l = p->layout;
     char shape[TENSOR_MAX_RANK * 24] = "";
     for (size_t i = 0, used = 0; i < l->rank; i++)
         used += (size_t)snprintf(shape + used, sizeof shape - used, "%s%zu",
                                  i > 0 ? "," : "", l->extent[i]);
-    return field_error(at, e, ERROR_INVALID_INPUT,
+    return field_error(FIELD_NAME(p->at, "data"), e, ERROR_INVALID_INPUT,
                        "holds %zu bytes, shape [%s] of %s needs %zu", bytes, shape,
-                       dtype->name, needed);
+                       p->dtype->name, p->count * p->dtype->size);
 }
 
-static bool decode(struct json_text text, unsigned char *out, const struct field *at,
-                   struct error *e)
+/* The bytes of the text in room for `kept`, or for themselves where they are more.
+ * They are converted in place, first to last: narrow elements stand at the end of the
+ * room, so no element is overwritten before it was read. NULL on failure. */
+static const unsigned char *decode(struct tensor_pool *pool, const struct packed *p,
+                                   size_t kept, struct error *e)
 {
+    const size_t bytes = p->count * p->dtype->size;
+    if (!tensor_pool_reserve(pool, bytes > kept ? bytes : kept, false, e))
+        return NULL;
+
+    unsigned char *in = pool->data + pool->used + (bytes < kept ? kept - bytes : 0);
     size_t wrong;
-    if (base64_decode(text.bytes, text.length, out, &wrong))
-        return true;
-    return field_error(at, e, ERROR_INVALID_INPUT,
-                       "is not base64: character %zu is wrong", wrong);
+    if (base64_decode(p->data.bytes, p->data.length, in, &wrong))
+        return in;
+    field_error(FIELD_NAME(p->at, "data"), e, ERROR_INVALID_INPUT,
+                "is not base64: character %zu is wrong", wrong);
+    return NULL;
 }
 
-static bool value_error(enum tensor_leaf leaf, size_t position, const struct field *at,
+/* The field of element `n`, where it would stand in nested arrays, is the last of
+ * `place`, which hang together. */
+static const struct field *element_field(const struct packed *p, size_t n,
+                                         struct field place[TENSOR_MAX_RANK])
+{
+    const size_t rank = p->layout->rank;
+    for (size_t axis = rank; axis-- > 0; n /= p->layout->extent[axis])
+        place[axis] = (struct field){.parent = axis > 0 ? &place[axis - 1] : p->at,
+                                     .index = n % p->layout->extent[axis]};
+    return &place[rank - 1];
+}
+
+static bool float_error(const struct packed *p, size_t n, const unsigned char *from,
                         struct error *e)
 {
-    return field_error(at, e, ERROR_INVALID_INPUT, "the value at position %zu is %s",
-                       position,
-                       leaf == LEAF_BOOLEAN ? "neither 0 nor 1" : "no finite float32");
+    struct field place[TENSOR_MAX_RANK];
+    return field_error(element_field(p, n, place), e, ERROR_INVALID_INPUT, "%s",
+                       p->dtype->id == DTYPE_BOOL ? "is neither 0 nor 1"
+                       : tensor_element_overflows(p->dtype, from)
+                           ? "is outside the range of float32"
+                           : "is no finite float32");
 }
 
-static bool decode_booleans(struct tensor_pool *pool, struct json_text text,
-                            size_t count, const struct field *at, struct error *e)
+static bool decode_booleans(struct tensor_pool *pool, const struct packed *p,
+                            struct error *e)
 {
-    if (!tensor_pool_reserve(pool, count, false, e))
+    const unsigned char *in = decode(pool, p, p->count, e);
+    if (!in)
+        return false;
+    for (size_t i = 0; i < p->count; i++)
+        if (in[i] > 1)
+            return float_error(p, i, in + i, e);
+    pool->used += p->count;
+    return true;
+}
+
+static bool decode_wholes(struct tensor_pool *pool, const struct packed *p,
+                          struct error *e)
+{
+    const size_t kept = p->count * sizeof(size_t);
+    const unsigned char *in = decode(pool, p, kept, e);
+    if (!in)
         return false;
     unsigned char *out = pool->data + pool->used;
-    if (!decode(text, out, at, e))
-        return false;
-    for (size_t i = 0; i < count; i++)
-        if (out[i] > 1)
-            return value_error(LEAF_BOOLEAN, i, at, e);
-    pool->used += count;
+    for (size_t i = 0; i < p->count; i++) {
+        struct field place[TENSOR_MAX_RANK];
+        size_t whole;
+        if (!tensor_element_whole(p->dtype, in + i * p->dtype->size, &whole))
+            return field_error(element_field(p, i, place), e, ERROR_INVALID_INPUT,
+                               "must be a whole number from 0 to %zu",
+                               p->dtype->most_whole);
+        memcpy(out + i * sizeof whole, &whole, sizeof whole);
+    }
+    pool->used += kept;
     return true;
 }
 
@@ -273,26 +244,28 @@ static size_t count_finite(const unsigned char *in, size_t count)
     return n;
 }
 
-/* Converted in place, first to last: narrow elements stand at the end of the room,
- * wide ones at its beginning, so no element is overwritten before it was read. */
-static bool decode_floats(struct tensor_pool *pool, struct json_text text, size_t count,
-                          const struct dtype *dtype, const struct field *at,
+/* Is this what stands for a key that may not be attended to? */
+static bool is_excluded(const struct tensor_pool *pool, const struct packed *p,
+                        float value, const unsigned char *from)
+{
+    return pool->leaf == LEAF_BIAS && value == -INFINITY &&
+           !tensor_element_overflows(p->dtype, from);
+}
+
+static bool decode_floats(struct tensor_pool *pool, const struct packed *p,
                           struct error *e)
 {
-    const size_t bytes = count * dtype->size, kept = count * sizeof(float);
-    if (!tensor_pool_reserve(pool, bytes > kept ? bytes : kept, false, e))
+    const size_t kept = p->count * sizeof(float);
+    const unsigned char *in = decode(pool, p, kept, e);
+    if (!in)
         return false;
-
     unsigned char *out = pool->data + pool->used;
-    const unsigned char *in = bytes < kept ? out + (kept - bytes) : out;
-    if (!decode(text, out + (in - out), at, e))
-        return false;
-    for (size_t i = dtype->read == read_f32 ? count_finite(out, count) : 0; i < count;
-         i++) {
-        const float value = dtype->read(in + i * dtype->size);
-        if (!isfinite(value) && !(pool->leaf == LEAF_BIAS && value == -INFINITY))
-            return value_error(dtype->read == read_bool ? LEAF_BOOLEAN : LEAF_FLOAT, i,
-                               at, e);
+    size_t i = p->dtype->id == DTYPE_F32 ? count_finite(out, p->count) : 0;
+    for (; i < p->count; i++) {
+        const unsigned char *from = in + i * p->dtype->size;
+        const float value = p->dtype->read(from);
+        if (!isfinite(value) && !is_excluded(pool, p, value, from))
+            return float_error(p, i, from, e);
         memcpy(out + i * sizeof value, &value, sizeof value);
     }
     pool->used += kept;
@@ -303,24 +276,27 @@ bool tensor_packed_read(struct json_reader *r, const struct field *at,
                         struct tensor_layout *layout, struct tensor_pool *pool,
                         struct error *e)
 {
-    struct packed p = {0};
-    size_t count, bytes;
-    if (!read_members(r, at, layout, &p, e) ||
-        !count_elements(layout, p.dtype->size, at, &count, e))
+    struct packed p = {.at = at, .layout = layout};
+    size_t bytes;
+    if (!read_members(r, at, layout, &p, e) || !count_elements(&p, e))
         return false;
 
-    const struct field *data = FIELD_NAME(at, "data");
     r->base64_bytes += p.data.length;
     if (!base64_size(p.data.bytes, p.data.length, &bytes))
-        return field_error(data, e, ERROR_INVALID_INPUT,
+        return field_error(FIELD_NAME(at, "data"), e, ERROR_INVALID_INPUT,
                            "is not base64: its %zu characters are no multiple of 4",
                            p.data.length);
-    if (bytes != count * p.dtype->size)
-        return length_error(layout, p.dtype, bytes, count * p.dtype->size, data, e);
+    if (bytes != p.count * p.dtype->size)
+        return length_error(&p, bytes, e);
 
     if (pool->leaf == LEAF_ANY_MASK)
-        pool->leaf = p.dtype->read == read_bool ? LEAF_BOOLEAN : LEAF_BIAS;
-    if (pool->leaf == LEAF_BOOLEAN)
-        return decode_booleans(pool, p.data, count, data, e);
-    return decode_floats(pool, p.data, count, p.dtype, data, e);
+        pool->leaf = p.dtype->id == DTYPE_BOOL ? LEAF_BOOLEAN : LEAF_BIAS;
+    switch (pool->leaf) {
+    case LEAF_BOOLEAN: return decode_booleans(pool, &p, e);
+    case LEAF_WHOLE: return decode_wholes(pool, &p, e);
+    case LEAF_FLOAT:
+    case LEAF_BIAS:
+    case LEAF_ANY_MASK: break;
+    }
+    return decode_floats(pool, &p, e);
 }

@@ -10,11 +10,23 @@ void tensor_pool_init(struct tensor_pool *p, struct json_reader *r,
     *p = (struct tensor_pool){.reader = r, .begin = r->at, .leaf = leaf};
 }
 
+static size_t leaf_size(enum tensor_leaf leaf)
+{
+    switch (leaf) {
+    case LEAF_BOOLEAN: return sizeof(uint8_t);
+    case LEAF_WHOLE: return sizeof(size_t);
+    case LEAF_FLOAT:
+    case LEAF_BIAS:
+    case LEAF_ANY_MASK: break;
+    }
+    return sizeof(float);
+}
+
 /* The text that is left is expected to be as dense as the text so far was, and an
  * eighth denser; a value and its comma take two characters at least. */
 static size_t guess(const struct tensor_pool *p)
 {
-    const size_t size = p->leaf == LEAF_BOOLEAN ? sizeof(uint8_t) : sizeof(float);
+    const size_t size = leaf_size(p->leaf);
     const size_t read = (size_t)(p->reader->at - p->begin) + 1;
     const size_t left = (size_t)(p->reader->end - p->reader->at);
     const size_t most = (left / 2 + 1) * size;

@@ -106,7 +106,22 @@ describe('a request that cannot be computed is 422 and says where', () => {
     ['heads as text', { sequences: X, heads: '2' }, '/heads'],
     ['heads as true', { sequences: X, heads: true }, '/heads'],
     ['heads as null', { sequences: X, heads: null }, '/heads'],
-    ['heads beyond 64 bits', '{"sequences": [[1]], "heads": 18446744073709551617}', '/heads'],
+    ['key heads beyond 2^53', '{"sequences": [[1]], "kv_heads": 9007199254740993}', '/kv_heads'],
+    [
+      'a seed beyond 2^53',
+      '{"sequences": [[1]], "dropout": {"rate": 0.5, "seed": 9007199254740993}}',
+      '/dropout/seed',
+    ],
+    [
+      'a seed of a method beyond 2^53',
+      '{"sequences": [[1]], "method": {"name": "performer", "features": 2, "seed": 9007199254740993}}',
+      '/method/seed',
+    ],
+    [
+      'a window beyond 2^53',
+      '{"sequences": [[1]], "window": {"left": 9007199254740994}}',
+      '/window/left',
+    ],
     ['heads that do not divide the width (threat 79)', { sequences: [[1, 2, 3]], heads: 2 }, '/heads'],
     [
       'key heads that do not divide the heads',
@@ -190,11 +205,14 @@ describe('a request that cannot be computed is 422 and says where', () => {
       { sequences: { dtype: 'f32', shape: [1, 1], data: 'AACAPw' } },
       '/sequences/data',
     ],
-    ['NaN in base64', { sequences: toBase64([[1, NaN]]) }, '/sequences/data'],
-    ['infinity in base64', { sequences: toBase64([[1, Infinity]]) }, '/sequences/data'],
-    ['float64 outside float32', { sequences: toBase64([[1e39]], 'f64') }, '/sequences/data'],
-    ['plus infinity in a base64 mask', { sequences: X, mask: toBase64([[0, Infinity]]) }, '/mask/data'],
-    ['NaN in a base64 mask', { sequences: X, mask: toBase64([[0, NaN]]) }, '/mask/data'],
+    ['NaN in base64', { sequences: toBase64([[1, NaN]]) }, '/sequences/0/1'],
+    ['infinity in base64', { sequences: toBase64([[1, Infinity]]) }, '/sequences/0/1'],
+    ['float64 outside float32', { sequences: toBase64([[1e39]], 'f64') }, '/sequences/0/0'],
+    ['NaN in a list of base64', { sequences: [X, toBase64([[1, 2], [NaN, 4]])] }, '/sequences/1/1/0'],
+    ['NaN in base64 sinks', { sequences: X, heads: 2, sinks: toBase64([1, NaN]) }, '/sinks/1'],
+    ['float64 outside float32 in a mask', { sequences: X, mask: toBase64([[0, -1e39]], 'f64') }, '/mask/0/1'],
+    ['plus infinity in a base64 mask', { sequences: X, mask: toBase64([[0, Infinity]]) }, '/mask/0/1'],
+    ['NaN in a base64 mask', { sequences: X, mask: toBase64([[0, NaN]]) }, '/mask/0/1'],
     [
       'the other base64 alphabet',
       { sequences: { dtype: 'f32', shape: [1, 1], data: 'AACA_w==' } },
@@ -217,7 +235,7 @@ describe('a request that cannot be computed is 422 and says where', () => {
     [
       'a bool that is 2',
       { sequences: X, mask: { dtype: 'bool', shape: [1, 2], data: 'AQI=' } },
-      '/mask/data',
+      '/mask/0/1',
     ],
 
     ['scores outside float32', { sequences: [[3e38]] }, null],
@@ -250,6 +268,8 @@ describe('a limit names itself, the figure and the setting', () => {
     ['tokens of a context', { sequences: ones(1, 1), context: ones(65, 1) }, /has 65 .*64 .*max_tokens/],
     ['width', { sequences: ones(1, 33) }, /has 33 .*32 .*max_width/],
     ['heads', { sequences: ones(1, 9), heads: 9 }, /9.*max_heads.*8/],
+    ['heads beyond 2^53', '{"sequences":[[1]],"heads":18014398509481984}', /than 9007199254740992.*max_heads.*8/],
+    ['heads beyond 64 bits', '{"sequences":[[1]],"heads":18446744073709551617}', /max_heads.*8/],
     [
       'heads of rank 4',
       { query: ones(1, 9, 1, 1), key: ones(1, 9, 1, 1), value: ones(1, 9, 1, 1) },
@@ -363,9 +383,12 @@ describe('what is not JSON is 400 and says where', () => {
 
   for (const body of ['[]', '1', '"x"', 'null', 'true'])
     test(`a document that is no object: ${body}`, async () => {
-      const answer = await attention(service, body);
-      assert.ok([400, 422].includes(answer.status), answer.text);
+      const { json } = await refuses(body, 422, 'invalid-input', '');
+      assert.match(json.detail, /^must be an object, not (an?|null)/);
     });
+
+  for (const body of ['[1,', '[] x', 'nul', '"x', '1.', '[[1]]]'])
+    test(`no document at all: ${body}`, () => refuses(body, 400, 'invalid-json'));
 
   test('an empty body', () => refuses('', 400, 'empty-body'));
   test('a body of blanks', () => refuses(' \n\t ', 400, 'empty-body'));

@@ -156,18 +156,6 @@ const notJson = {
     '{"sequences":{"dtype":"f32","shape":[1,1],"data":"AACAPw==","dtype":"f32"}}',
     '{"sequences":[[1]],"method":{"name":"top_k","k":1,"\\u006b":1}}',
   ],
-  'a document that is no object (threat 62)': [
-    '[]',
-    '[[[1]]]',
-    '1',
-    '-0',
-    '"x"',
-    'null',
-    'true',
-    'false',
-    '[{"sequences":[[1]]}]',
-    '  "a"  ',
-  ],
   'what is no number (threat 64)': [
     ...'NaN -NaN nan Infinity -Infinity inf +1 +0 .5 -.5 1. 1.e1 -1. 01 -01 00 -00 0x10 0X1 0b1 1e 1e+ 1e- 1E 1ee1 1e1.5 1.2.3 --1 +-1 - -- 1_000 1,5. 1f 1.5f 1L １ ٣ ½ ∞ 1/2 (1) $1'
       .split(' ')
@@ -186,6 +174,13 @@ describe('what is not JSON is 400, with line, column and byte', () => {
     test(name, async () => {
       for (const body of bodies) await refused(body, 400, 'invalid-json');
     });
+
+  test('a document that is no object is JSON, and 422 for the whole (threat 62)', async () => {
+    const documents = ['[]', '[[[1]]]', '1', '-0', '"x"', 'null', 'true', 'false', '[{"sequences":[[1]]}]', ' "a" '];
+    for (const body of documents)
+      await refused(body, 422, 'invalid-input', /^must be an object, not (an?|null)/, '');
+    for (const body of documents) await refused(`${body} x`, 400, 'invalid-json', /expected the end/);
+  });
 
   test('and an object of 16 levels is read (threat 58)', () =>
     refused(`{"x":${'['.repeat(15)}${']'.repeat(15)}}`, 422, 'invalid-input', /unknown member/, '/x'));
@@ -332,8 +327,15 @@ describe('numbers at the ends of what there is', () => {
       { sequences: toBase64([[1e39]], 'f64') },
       422,
       'invalid-input',
-      /no finite float32/,
-      '/sequences/data',
+      /outside the range of float32/,
+      '/sequences/0/0',
+    );
+    await refused(
+      { sequences: [[1]], mask: toBase64([[-1e39]], 'f64') },
+      422,
+      'invalid-input',
+      /outside the range of float32/,
+      '/mask/0/0',
     );
   });
 
@@ -373,8 +375,9 @@ describe('numbers at the ends of what there is', () => {
         null,
         '/sequences/shape/0',
       );
-      await refused(`{"sequences":[[1]],"heads":${n}}`, 422, 'invalid-input', null, '/heads');
+      await refused(`{"sequences":[[1]],"kv_heads":${n}}`, 422, 'invalid-input', null, '/kv_heads');
     }
+    await refused('{"sequences":[[1]],"heads":9223372036854775808}', 413, 'too-large', /max_heads/, '/heads');
   });
 
   test('no token, and fewer (threat 73)', async () => {

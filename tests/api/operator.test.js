@@ -103,6 +103,7 @@ const options = {
   'rope of some channels': { ...layer(9, 12), heads: 2, rope: { dims: 4 } },
   'rope from an offset': { ...layer(9, 8), rope: { positions: 1000 } },
   'rope at given positions': { ...layer(5, 8), rope: { positions: [3, 0, 7, 7, 100] } },
+  'rope at positions that float32 would round': { ...layer(3, 8), rope: { positions: [20000001, 2 ** 25 + 3, 2 ** 31 - 1] } },
   'rope at positions of each sequence': {
     ...projected(3, 3, 2, 2, 4, 4, 2),
     rope: {
@@ -320,6 +321,27 @@ describe('parts and wholes', () => {
       past = json.present;
     }
     assert.equal(past.key[0].length, 6);
+  });
+
+  test('positions beyond the end of a sequence change nothing', async () => {
+    const sequences = [r.tensor(2, 4), r.tensor(3, 4)];
+    const alone = async (b, positions) =>
+      (await compute(service, { sequences: sequences[b], rope: { positions } })).json.outputs;
+    for (const padding of [0, 9, 2 ** 53 - 1]) {
+      const positions = [[4, 7, padding], [5, 6, 9]];
+      const { json } = await compute(service, { sequences, rope: { positions } });
+      assert.deepEqual(json.outputs, [await alone(0, [4, 7]), await alone(1, [5, 6, 9])]);
+    }
+  });
+
+  test('a position in a list is the same as the only one', async () => {
+    const sequences = r.tensor(1, 4);
+    for (const first of [2 ** 24, 2 ** 24 + 1, 2 ** 53 - 1]) {
+      const turned = async (positions) =>
+        (await compute(service, { sequences, context: sequences, return: ['projections'], rope: { positions } }))
+          .json.projections.query;
+      assert.deepEqual(await turned([first]), await turned(first));
+    }
   });
 
   test('the same seed drops the same cells, another one others', async () => {

@@ -110,6 +110,9 @@ const members = {
     [{ positions: [0] }, '/rope/positions'],
     [{ positions: [0, 1, 2] }, '/rope/positions'],
     [{ positions: [0, -1] }, '/rope/positions/1'],
+    [{ positions: [0, 1.00000001] }, '/rope/positions/1'],
+    [{ positions: [0, 1e-50] }, '/rope/positions/1'],
+    [{ positions: [0, 9007199254740992] }, '/rope/positions/1'],
     [
       {
         positions: [
@@ -210,6 +213,7 @@ const members = {
     [{ name: 'linformer', e: ones(1, 3), f: ones(1, 3) }, '/method/e'],
     [{ name: 'linformer', e: [1, 2], f: ones(1, 2) }, '/method/e'],
     [{ name: 'linformer', rank: 1, seed: -1 }, '/method/seed'],
+    [{ name: 'linformer', e: ones(1, 2), f: ones(1, 2), seed: 7 }, '/method/seed'],
     [{ name: 'nystrom' }, '/method/landmarks'],
     [{ name: 'nystrom', landmarks: 3 }, '/method/landmarks'],
     [{ name: 'nystrom', landmarks: 513 }, '/method/landmarks'],
@@ -338,7 +342,7 @@ describe('the same from base64', () => {
     'lengths that are negative': [{ sequences: X, key_lengths: toBase64([-1], 'i32') }, '/key_lengths/0'],
     'halves of tokens': [{ sequences: X, rope: { positions: toBase64([0, 0.5]) } }, '/rope/positions/1'],
     'sinks of rank 2': [{ sequences: X, sinks: toBase64([[1]]) }, '/sinks/shape'],
-    'slopes that are infinite': [{ sequences: X, alibi: toBase64([-Infinity]) }, '/alibi/data'],
+    'slopes that are infinite': [{ sequences: X, alibi: toBase64([-Infinity]) }, '/alibi/0'],
     'a past of rank 2': [
       { sequences: X, past: { key: toBase64([[1, 2]]), value: toBase64([[1, 2]]) } },
       '/past/key/shape',

@@ -28,7 +28,12 @@ START_TEST(a_whole_number_has_two_ends)
         {"10", 1, 9, 0, "must be a whole number from 1 to 9"},
         {"2.5", 1, 9, 0, "must be a whole number from 1 to 9"},
         {"-1", 0, SIZE_MAX, 0, "must be a whole number, 0 or more"},
-        {"1e300", 0, SIZE_MAX, 0, "must be a whole number, 0 or more"},
+        {"2.5", 1, SIZE_MAX, 0, "must be a whole number, 1 or more"},
+        {"9007199254740993", 0, SIZE_MAX, 0, "must be at most 9007199254740992"},
+        {"18446744073709551617", 1, SIZE_MAX, 0, "must be at most 9007199254740992"},
+        {"1e300", 0, SIZE_MAX, 0, "must be at most 9007199254740992"},
+        {"9007199254740993", 0, JSON_SIZE_MOST, 0,
+         "must be a whole number from 0 to 9007199254740992"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         size_t value = 0;

@@ -471,30 +471,61 @@ END_TEST
 
 START_TEST(a_size_is_a_whole_number_from_zero)
 {
-    const char *const good[] = {"0", "-0", "17", "1e3", "2.50e1", "9007199254740992"};
-    const char *const bad[] = {"-1",
-                               "1.5",
-                               "1e-400",
-                               "9007199254740994",
-                               "1e300",
-                               "1e400",
-                               "9223372036854775808"};
-    const size_t values[] = {0, 0, 17, 1000, 25, 9007199254740992};
-    struct arena arena;
-    struct json_reader r;
-    size_t value;
-    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+    static const struct {
+        const char *text;
+        size_t size;
+    } cases[] = {
+        {"0", 0},
+        {"-0", 0},
+        {"17", 17},
+        {"1e3", 1000},
+        {"2.50e1", 25},
+        {"9007199254740991", 9007199254740991},
+        {"9007199254740992", JSON_SIZE_MOST},
+        {"9007199254740993", JSON_SIZE_BEYOND},
+        {"9223372036854775808", JSON_SIZE_BEYOND},
+        {"18446744073709551616", JSON_SIZE_BEYOND},
+        {"1e300", JSON_SIZE_BEYOND},
+        {"1e400", JSON_SIZE_BEYOND},
+        {"-1", JSON_NO_SIZE},
+        {"1.5", JSON_NO_SIZE},
+        {"2.00000000000000000001", JSON_NO_SIZE},
+        {"1e-400", JSON_NO_SIZE},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct arena arena;
+        struct json_reader r;
         struct error e = {0};
-        open_reader(&r, &arena, good[i], 0);
-        ck_assert(json_reader_size(&r, NULL, &value, &e));
-        ck_assert_uint_eq(value, values[i]);
+        size_t size = 0;
+        open_reader(&r, &arena, cases[i].text, 0);
+        ck_assert_msg(json_reader_size(&r, NULL, &size, &e), "%s", cases[i].text);
+        ck_assert_msg(size == cases[i].size, "%s: %zu", cases[i].text, size);
+        ck_assert(json_reader_finish(&r, &e));
     }
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+}
+END_TEST
+
+START_TEST(what_is_no_number_is_no_size)
+{
+    static const struct {
+        const char *text;
+        enum error_code code;
+        const char *path;
+    } cases[] = {
+        {"true", ERROR_INVALID_INPUT, "/heads"},
+        {"1.", ERROR_INVALID_JSON, ""},
+        {"-", ERROR_INVALID_JSON, ""},
+        {"", ERROR_INVALID_JSON, ""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct arena arena;
+        struct json_reader r;
         struct error e = {0};
-        open_reader(&r, &arena, bad[i], 0);
-        bool read = json_reader_size(&r, FIELD_NAME(NULL, "heads"), &value, &e);
-        ck_assert_msg(read == (strcmp(bad[i], "1e-400") == 0), "%s", bad[i]);
-        ck_assert_str_eq(e.path, read ? "" : "/heads");
+        size_t size;
+        open_reader(&r, &arena, cases[i].text, 0);
+        ck_assert(!json_reader_size(&r, FIELD_NAME(NULL, "heads"), &size, &e));
+        ck_assert_int_eq(e.code, cases[i].code);
+        ck_assert_str_eq(e.path, cases[i].path);
     }
 }
 END_TEST
@@ -674,7 +705,7 @@ TEST_PROGRAM(
     another_kind_is_refused_where_it_stands, every_kind_has_a_name,
     every_escape_is_what_it_means, a_long_string_is_looked_at_everywhere,
     names_with_the_same_hash_are_still_different, a_size_is_a_whole_number_from_zero,
-    many_floats_stop_at_the_first_that_is_none,
+    what_is_no_number_is_no_size, many_floats_stop_at_the_first_that_is_none,
     the_first_number_of_an_array_is_read_or_left,
     with_little_memory_it_succeeds_or_says_so, the_json_test_suite_is_judged_as_it_says,
     mutated_documents_are_judged_as_by_jansson)

@@ -224,6 +224,49 @@ static void random_text(struct test_random *random, size_t kind, char *text,
     }
 }
 
+START_TEST(whole_numbers_are_exact)
+{
+    static const struct {
+        const char *text;
+        enum number_status status;
+        uint64_t value;
+    } cases[] = {
+        {"16777217", NUMBER_OK, 16777217},
+        {"9007199254740991", NUMBER_OK, 9007199254740991},
+        {"9007199254740992.000", NUMBER_OK, NUMBER_MOST_WHOLE},
+        {"-0.0e7", NUMBER_OK, 0},
+        {"0e999999999999999999999", NUMBER_OK, 0},
+        {"1.25E2", NUMBER_OK, 125},
+        {"1200e-2", NUMBER_OK, 12},
+        {"100000000000000000000000e-22", NUMBER_OK, 10},
+        {"0.0000000000000000000000017e24", NUMBER_NOT_WHOLE, 0},
+        {"0.0000000000000000000000017e25", NUMBER_OK, 17},
+        {"2.00000001", NUMBER_NOT_WHOLE, 0},
+        {"2.0000000000000000000000000000001", NUMBER_NOT_WHOLE, 0},
+        {"100000000000000000000001e-22", NUMBER_NOT_WHOLE, 0},
+        {"1e-50", NUMBER_NOT_WHOLE, 0},
+        {"1e-999999999999999999999", NUMBER_NOT_WHOLE, 0},
+        {"-1", NUMBER_NOT_WHOLE, 0},
+        {"-1e300", NUMBER_NOT_WHOLE, 0},
+        {"9007199254740993", NUMBER_OUT_OF_RANGE, 0},
+        {"90071992547409920e-1", NUMBER_OK, NUMBER_MOST_WHOLE},
+        {"9.007199254740993e15", NUMBER_OUT_OF_RANGE, 0},
+        {"18446744073709551616", NUMBER_OUT_OF_RANGE, 0},
+        {"184467440737095516160000001", NUMBER_OUT_OF_RANGE, 0},
+        {"1e999999999999999999999", NUMBER_OUT_OF_RANGE, 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const char *at = cases[i].text, *end = at + strlen(at);
+        uint64_t value = 0;
+        enum number_status status = number_read_whole(&at, end, &value);
+        ck_assert_msg(status == cases[i].status, "%s: %d", cases[i].text, status);
+        ck_assert_msg(at == end, "%s", cases[i].text);
+        if (status == NUMBER_OK)
+            ck_assert_uint_eq(value, cases[i].value);
+    }
+}
+END_TEST
+
 START_TEST(random_numbers_agree_with_the_c_library)
 {
     struct test_random random = {11};
@@ -369,7 +412,7 @@ END_TEST
 TEST_PROGRAM("number_read", numbers_are_rounded_to_the_nearest_float,
              the_sign_of_zero_is_kept, what_is_no_number_is_refused_where_it_goes_wrong,
              a_short_whole_number_is_what_it_is_by_any_way,
-             a_very_long_number_is_refused_not_computed,
+             a_very_long_number_is_refused_not_computed, whole_numbers_are_exact,
              doubles_and_skipped_numbers_follow_the_same_grammar,
              random_numbers_agree_with_the_c_library, the_corpora_agree_bit_for_bit,
              the_table_of_powers_is_what_its_comment_says)

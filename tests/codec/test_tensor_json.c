@@ -284,6 +284,10 @@ START_TEST(a_batch_that_does_not_fit_is_refused_where_it_goes_wrong)
          ERROR_INVALID_INPUT, "/x/1/shape/1", "is 2, expected 1"},
         {"[{\"dtype\":\"i32\",\"shape\":[1,1,2],\"data\":\"AQAAAAIAAAA=\"}]",
          ERROR_INVALID_INPUT, "/x/0/shape", "has 3 dimensions, expected 2"},
+        {"[[[1,2]],{\"dtype\":\"bool\",\"shape\":[2,2],\"data\":\"AAABAg==\"}]",
+         ERROR_INVALID_INPUT, "/x/1/1/1", "is neither 0 nor 1"},
+        {"{\"dtype\":\"bool\",\"shape\":[2,2,1],\"data\":\"AAADAA==\"}",
+         ERROR_INVALID_INPUT, "/x/1/0/0", "is neither 0 nor 1"},
         {"[[[1]],[[1]],[[1]],[[1]],[[1]]]", ERROR_TOO_LARGE, "/x",
          "has 5 sequences, at most 3 are allowed (max_batch)"},
         {"[[[1],[1],[1],[1],[1],[1],[1]]]", ERROR_TOO_LARGE, "/x/0",
@@ -415,6 +419,7 @@ START_TEST(a_packed_tensor_that_does_not_fit_is_refused_where_it_goes_wrong)
         {"{\"shape\":[1,2,3,4,5]}", "/x/shape", "has 5 dimensions, expected 2"},
         {"{\"shape\":[1,0]}", "/x/shape/1", "must be a whole number, 1 or more"},
         {"{\"shape\":[1.5,1]}", "/x/shape/0", "must be a whole number, 0 or more"},
+        {"{\"shape\":[1,1e16]}", "/x/shape/1", "must be at most 9007199254740992"},
         {"{\"shape\":[\"4\",1]}", "/x/shape/0", "must be a number, not a string"},
         {"{\"dtype\":\"f64\",\"shape\":[3,4],\"data\":\"AAAAAAAA\"}", "/x/data",
          "holds 6 bytes, shape [3,4] of f64 needs 96"},
@@ -426,16 +431,18 @@ START_TEST(a_packed_tensor_that_does_not_fit_is_refused_where_it_goes_wrong)
          "is not base64: character 2 is wrong"},
         {"{\"dtype\":\"bool\",\"shape\":[1,2],\"data\":\"AAB=\"}", "/x/data",
          "is not base64: character 2 is wrong"},
-        {"{\"dtype\":\"bool\",\"shape\":[1,3],\"data\":\"AQAC\"}", "/x/data",
-         "the value at position 2 is neither 0 nor 1"},
-        {"{\"dtype\":\"f16\",\"shape\":[1,1],\"data\":\"AHw=\"}", "/x/data",
-         "the value at position 0 is no finite float32"},
-        {"{\"dtype\":\"bf16\",\"shape\":[1,1],\"data\":\"wH8=\"}", "/x/data",
-         "the value at position 0 is no finite float32"},
-        {"{\"dtype\":\"f64\",\"shape\":[1,1],\"data\":\"AAAAAAAA8H8=\"}", "/x/data",
-         "the value at position 0 is no finite float32"},
-        {"{\"dtype\":\"f64\",\"shape\":[1,1],\"data\":\"AAAAAAAA8Ec=\"}", "/x/data",
-         "the value at position 0 is no finite float32"}, /* 2^128 */
+        {"{\"dtype\":\"bool\",\"shape\":[1,3],\"data\":\"AQAC\"}", "/x/0/2",
+         "is neither 0 nor 1"},
+        {"{\"dtype\":\"f16\",\"shape\":[1,1],\"data\":\"AHw=\"}", "/x/0/0",
+         "is no finite float32"},
+        {"{\"dtype\":\"bf16\",\"shape\":[1,1],\"data\":\"wH8=\"}", "/x/0/0",
+         "is no finite float32"},
+        {"{\"dtype\":\"f64\",\"shape\":[1,1],\"data\":\"AAAAAAAA8H8=\"}", "/x/0/0",
+         "is no finite float32"},
+        {"{\"dtype\":\"f64\",\"shape\":[1,1],\"data\":\"AAAAAAAA8Ec=\"}", "/x/0/0",
+         "is outside the range of float32"}, /* 2^128 */
+        {"{\"dtype\":\"f32\",\"shape\":[2,2],\"data\":\"AACAPwAAAEAAAMB/AACAQA==\"}",
+         "/x/1/0", "is no finite float32"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct document d;
@@ -462,7 +469,7 @@ START_TEST(the_first_of_many_that_is_not_finite_is_told)
         for (size_t i = at; i < NUMBERS; i += 7)
             numbers[i] = wrong[i % 3];
 
-        char *text = pack("f32", "1,69", numbers, sizeof numbers), message[80];
+        char *text = pack("f32", "1,69", numbers, sizeof numbers), path[80];
         struct document d;
         struct tensor t;
         open_document(&d, text, 1 << 16);
@@ -470,8 +477,9 @@ START_TEST(the_first_of_many_that_is_not_finite_is_told)
         if (at == NUMBERS) {
             ck_assert_mem_eq(t.data, numbers, sizeof numbers);
         } else {
-            sprintf(message, "the value at position %zu is no finite float32", at);
-            ck_assert_str_eq(d.e.message, message);
+            sprintf(path, "/x/0/%zu", at);
+            ck_assert_str_eq(d.e.path, path);
+            ck_assert_str_eq(d.e.message, "is no finite float32");
         }
         arena_free(&d.arena);
         free(text);
@@ -589,12 +597,15 @@ START_TEST(a_mask_that_is_wrong_is_refused_where_it_goes_wrong)
         {"{\"dtype\":\"f32\",\"shape\":[1,7],\"data\":\"\"}", ERROR_TOO_LARGE,
          "/x/shape/1", "is 7, at most 6 is allowed (max_tokens)"},
         {"{\"dtype\":\"f16\",\"shape\":[1,2],\"data\":\"AHwAAA==\"}",
-         ERROR_INVALID_INPUT, "/x/data",
-         "the value at position 0 is no finite float32"}, /* +infinity */
+         ERROR_INVALID_INPUT, "/x/0/0", "is no finite float32"}, /* +infinity */
+        {"{\"dtype\":\"f64\",\"shape\":[1,2,2],\"data\":\"AAAAAAAAAAAAAAAAAADw/"
+         "x1KnPSHggfIAAAAAAAAAAA=\"}",
+         ERROR_INVALID_INPUT, "/x/0/1/0",
+         "is outside the range of float32"}, /* -1e39, after -infinity */
         {"{\"dtype\":\"bool\",\"shape\":[3],\"data\":\"AQ-B\"}", ERROR_INVALID_INPUT,
          "/x/data", "is not base64: character 2 is wrong"},
         {"{\"dtype\":\"bool\",\"shape\":[3],\"data\":\"AQIB\"}", ERROR_INVALID_INPUT,
-         "/x/data", "the value at position 1 is neither 0 nor 1"},
+         "/x/1", "is neither 0 nor 1"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct document d;

@@ -11,8 +11,8 @@ parsers="codec/attention_inputs codec/attention_members codec/attention_options
     codec/json_members codec/key_list codec/json_option codec/json_reader codec/json_refusal
     codec/json_scalars codec/json_string
     codec/method_json codec/number_list codec/number_read codec/number_template
-    codec/number_tokens codec/rope_json codec/tensor_json codec/tensor_nested
-    codec/tensor_packed codec/tensor_pool codec/tensor_rows codec/terminal_text codec/utf8
+    codec/number_tokens codec/rope_json codec/tensor_elements codec/tensor_json
+    codec/tensor_nested codec/tensor_packed codec/tensor_pool codec/tensor_rows codec/terminal_text codec/utf8
     codec/whole_json http/accept http/guard http/guard_body http/guard_fields
     http/guard_line http/request_head http/target service/cgroup
     service/settings service/settings_file service/settings_table"
