@@ -46,6 +46,7 @@ struct front {
     struct watch *watch;
     unsigned surfaces; /* set of enum surface */
     const struct no_memory *no_memory;
+    unsigned stall_timeout_s; /* the library's, of answers only; 0: the watch has it */
 };
 
 enum {

@@ -30,6 +30,10 @@ void reply_options(struct exchange *x);
  * the problem. Nothing when the client has left. */
 void reply_call(struct exchange *x);
 
+/* The answer is sent and the connection goes on: the library's timer of answers stops.
+ * Not for a connection that has ended, which is in none of the library's lists. */
+void reply_sent(struct exchange *x);
+
 /* 503 out-of-memory, kept ready: saying it takes no memory. The last answer on its
  * connection, and without a request's id. `n` is zeroed before. */
 MUST_USE bool no_memory_init(struct no_memory *n, struct error *e);

@@ -12,7 +12,8 @@ struct request_log *request_log_new(size_t capacity);
 void request_log_delete(struct request_log *log); /* NULL is fine */
 void request_log_add(struct request_log *log, const struct request_record *record);
 
-/* Copies up to `most` records into `out`, newest first; returns how many. */
+/* Copies up to `most` records into `out`, newest first; returns how many. Who adds
+ * waits meanwhile: ask for some thousand at most. */
 size_t request_log_read(struct request_log *log, struct request_record *out,
                         size_t most);
 

@@ -24,19 +24,20 @@ static bool span_is(struct span s, const char *text)
     return s.length == strlen(text) && strncasecmp(s.at, text, s.length) == 0;
 }
 
-/* What stands before the next `end` that is not inside quotes; moves *p behind it. */
-static struct span next_part(const char **p, char end)
+/* What stands before the next `end` that is not inside quotes, or before `stop`; moves
+ * *p behind it. Nothing from `stop` on is looked at: the time is that of the part. */
+static struct span next_part(const char **p, const char *stop, char end)
 {
     const char *from = *p;
     bool quoted = false;
     const char *q = from;
-    for (; *q && (quoted || *q != end); q++) {
+    for (; q < stop && (quoted || *q != end); q++) {
         if (*q == '"')
             quoted = !quoted;
-        else if (quoted && *q == '\\' && q[1])
+        else if (quoted && *q == '\\' && q + 1 < stop)
             q++;
     }
-    *p = *q ? q + 1 : q;
+    *p = q < stop ? q + 1 : q;
     return trimmed(from, q);
 }
 
@@ -74,9 +75,7 @@ static int element_quality(const char *parameters, const char *end)
 {
     int quality = 1000;
     for (const char *p = parameters; p < end;) {
-        struct span part = next_part(&p, ';');
-        if (part.at + part.length > end)
-            part.length = (size_t)(end - part.at);
+        struct span part = next_part(&p, end, ';');
         if (part.length >= 2 && strncasecmp(part.at, "q=", 2) == 0)
             quality = quality_of((struct span){part.at + 2, part.length - 2});
     }
@@ -92,8 +91,9 @@ static bool read_value(const char *value, const char *const *offers, size_t coun
                        struct score *scores)
 {
     bool any = false;
-    for (const char *p = value; *p;) {
-        struct span element = next_part(&p, ',');
+    const char *stop = value + strlen(value);
+    for (const char *p = value; p < stop;) {
+        struct span element = next_part(&p, stop, ',');
         if (element.length == 0)
             continue;
         any = true;
@@ -134,11 +134,11 @@ size_t accept_choose(const char *const *accepts, size_t accept_count,
 
 bool content_type_is_json(const char *content_type)
 {
-    const char *p = content_type;
-    if (!span_is(next_part(&p, ';'), "application/json"))
+    const char *p = content_type, *stop = p + strlen(p);
+    if (!span_is(next_part(&p, stop, ';'), "application/json"))
         return false;
-    while (*p) {
-        struct span parameter = next_part(&p, ';');
+    while (p < stop) {
+        struct span parameter = next_part(&p, stop, ';');
         bool charset =
             parameter.length >= 8 && strncasecmp(parameter.at, "charset=", 8) == 0;
         struct span value = {parameter.at + 8, charset ? parameter.length - 8 : 0};

@@ -245,6 +245,12 @@ static void finish(struct exchange *x, enum MHD_RequestTerminationCode why)
     if (exchange_was_cut(x))
         watch_wait(x->front->watch); /* it may not have said all */
     int64_t now = clock_now_ns();
+    if (why == MHD_REQUEST_TERMINATED_COMPLETED_OK)
+        reply_sent(x);
+    if (why == MHD_REQUEST_TERMINATED_TIMEOUT_REACHED) { /* nothing of it was taken */
+        metrics_add(exchange_site(x)->metrics, METRIC_CONNECTIONS_CUT, 1);
+        why = MHD_REQUEST_TERMINATED_WITH_ERROR;
+    }
     account_for(x, now, why);
     keys_give_back(&x->request.key);
     x->requests++;

@@ -28,7 +28,10 @@ void handle_metrics(struct exchange *x)
     reply_buffer(x, types[x->request.offer], &text);
 }
 
-/* "limit=N"; without a query all that are kept. */
+/* Of one answer: it is made on an HTTP thread, while others wait for theirs. */
+enum { MOST_RECORDS = 1000 };
+
+/* "limit=N"; as many as there may be without a query. */
 static bool read_limit(const struct request *r, size_t *limit, struct error *e)
 {
     if (!r->query[0] && !r->query_cut)
@@ -39,9 +42,10 @@ static bool read_limit(const struct request *r, size_t *limit, struct error *e)
         digits = strspn(r->query + name, "0123456789");
     for (size_t i = 0; i < digits && digits <= 5; i++)
         value = value * 10 + (size_t)(r->query[name + i] - '0');
-    if (value < 1 || value > 65536 || r->query[name + digits])
+    if (value < 1 || value > MOST_RECORDS || r->query[name + digits])
         return error_set(e, ERROR_BAD_REQUEST, "",
-                         "the only query known here is limit=N, N from 1 to 65536");
+                         "the only query known here is limit=N, N from 1 to %d",
+                         MOST_RECORDS);
     *limit = value;
     return true;
 }
@@ -49,7 +53,7 @@ static bool read_limit(const struct request *r, size_t *limit, struct error *e)
 static void reply_records(struct exchange *x, struct request_record *records,
                           size_t most)
 {
-    enum { RECORDS_LIMIT = 128 * 1024 * 1024 };
+    enum { RECORDS_LIMIT = MOST_RECORDS * 2048 };
     size_t count = request_log_read(exchange_site(x)->request_log, records, most);
     struct buffer document;
     buffer_init(&document, RECORDS_LIMIT);
@@ -60,7 +64,7 @@ static void reply_records(struct exchange *x, struct request_record *records,
 void handle_metrics_requests(struct exchange *x)
 {
     size_t kept = exchange_site(x)->settings->request_log_size;
-    size_t limit = kept;
+    size_t limit = MOST_RECORDS;
     struct error e = {0};
     struct request_record *records = NULL;
     if (read_limit(&x->request, &limit, &e)) {

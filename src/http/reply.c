@@ -91,12 +91,27 @@ static bool add_common(const struct exchange *x, bool last,
            (!last || add(response, "Connection", "close"));
 }
 
+/* The library's timer of this one connection. It begins when it is set, and does not
+ * run while the connection is suspended. */
+static void set_stall_timeout(const struct exchange *x, unsigned seconds)
+{
+    if (x->front->stall_timeout_s)
+        MHD_set_connection_option(x->connection, MHD_CONNECTION_OPTION_TIMEOUT,
+                                  seconds);
+}
+
+void reply_sent(struct exchange *x)
+{
+    set_stall_timeout(x, 0);
+}
+
 static void queued(struct exchange *x, unsigned status, size_t length)
 {
     struct request *r = &x->request;
     r->status = status;
     r->answer_bytes = r->method == METHOD_HEAD ? 0 : length;
     r->answered_ns = clock_now_ns();
+    set_stall_timeout(x, x->front->stall_timeout_s);
     /* When the watch first looks whether it is taken. */
     int64_t look_ns = r->answered_ns + pace_look_ns(exchange_site(x)->settings);
     atomic_store_explicit(&x->deadline_ns, look_ns, memory_order_relaxed);

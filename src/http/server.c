@@ -61,11 +61,11 @@ static size_t connection_memory(const struct settings *s)
 
 /* The library's own timer is refreshed by every byte, in or out, and knows only what
  * this machine's kernel took; so the watch keeps all deadlines. Of a socket file it
- * cannot know how much of an answer is taken: there the timer is of use. */
-static unsigned stall_timeout_s(const struct settings *s, const struct door *door)
+ * cannot know how much of an answer is taken: there the timer is of use, and runs while
+ * an answer is sent (reply.c). */
+static unsigned stall_timeout_s(const struct settings *s, const char *bind)
 {
-    bool tcp = door->listener.path[0] == '\0';
-    return tcp ? 0 : (unsigned)((s->write_timeout + 999) / 1000);
+    return listener_is_file(bind) ? (unsigned)((s->write_timeout + 999) / 1000) : 0;
 }
 
 static bool start_daemon(struct door *door, const struct settings *s, unsigned threads,
@@ -95,9 +95,8 @@ static bool start_daemon(struct door *door, const struct settings *s, unsigned t
         &door->front, MHD_OPTION_URI_LOG_CALLBACK, exchange_begin, &door->front,
         MHD_OPTION_NOTIFY_COMPLETED, exchange_end, &door->front,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, connection_memory(s),
-        MHD_OPTION_CONNECTION_LIMIT, limit, MHD_OPTION_CONNECTION_TIMEOUT,
-        stall_timeout_s(s, door), MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_ARRAY,
-        options, MHD_OPTION_END);
+        MHD_OPTION_CONNECTION_LIMIT, limit, MHD_OPTION_STRICT_FOR_CLIENT, 1,
+        MHD_OPTION_ARRAY, options, MHD_OPTION_END);
     return door->daemon ||
            error_set(e, ERROR_INTERNAL, "", "the HTTP threads cannot be started");
 }
@@ -106,7 +105,8 @@ static bool open_door(struct server *s, const char *bind, uint64_t port,
                       unsigned surfaces, unsigned threads, struct error *e)
 {
     struct door *door = &s->doors[s->door_count++];
-    door->front = (struct front){s->site, s->watch, surfaces, &s->no_memory};
+    door->front = (struct front){s->site, s->watch, surfaces, &s->no_memory,
+                                 stall_timeout_s(s->site->settings, bind)};
     return listener_open(&door->listener, bind, (uint16_t)port, e) &&
            start_daemon(door, s->site->settings, threads, e);
 }

@@ -536,7 +536,7 @@ describe('the wrong verb, path or type', () => {
     assert.equal((await get(service, '/v1/info', { Accept: 'application/*' })).status, 200);
   });
 
-  for (const limit of ['0', '-1', 'x', '1.5', '', '99999999999999999999'])
+  for (const limit of ['0', '-1', 'x', '1.5', '', '1001', '65536', '99999999999999999999'])
     test(`/metrics/requests?limit=${limit} is 400`, async () => {
       assertProblem(await get(service, `/metrics/requests?limit=${limit}`), 400, 'bad-request');
     });

@@ -285,11 +285,11 @@ describe('/metrics/requests', () => {
     assert.ok(ids.indexOf('newer') < ids.indexOf('older'), `${ids}`);
   });
 
-  test('gives as many as asked for, all of them without limit', async () => {
+  test('gives as many as asked for, up to 1000 of them without limit', async () => {
     for (let i = 0; i < 5; i++) await compute(service, { sequences: [[1]] });
     assert.equal((await recent(3)).length, 3);
     assert.ok((await get(service, '/metrics/requests')).json.requests.length > 10);
-    assert.ok((await recent(65536)).length > 10);
+    assert.ok((await recent(1000)).length > 10);
   });
 
   test('remembers only as many as set', async () => {

@@ -1,4 +1,7 @@
 #include "http/accept.h"
+
+#include <time.h>
+
 #include "support/test.h"
 
 enum { JSON, TEXT, NEITHER };
@@ -58,10 +61,56 @@ START_TEST(the_best_quality_wins)
         {"text/plain;a=\"x\\\",q=0\"", TEXT},
         {"text/plain;a=\"x\\", TEXT},
         {"text/plain;a=\"b\\c\";q=0, */*;q=0.1", JSON},
+        {"text/plain;a=\"x;q=0\"", TEXT},
+        {"text/plain;a=\"x;q=0\";q=0.5, application/json;q=0.4", TEXT},
+        {"\"text/plain;q=1\", text/plain;q=0", NEITHER},
+        {"\"a;b\",text/plain", TEXT},
+        {"\";q=0\",text/plain;q=0.3", TEXT},
+        {"text/plain;\"a", TEXT},
+        {"text/plain;a=\"b ;q=0 ", TEXT},
+        {"text/plain;q=0.5 , */* ; q=0.6 ", JSON},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         ck_assert_msg(choose(cases[i].accept) == cases[i].choice, "%s: %zu, not %zu",
                       cases[i].accept, choose(cases[i].accept), cases[i].choice);
+}
+END_TEST
+
+/* The processor time of the quickest of a few readings of `length` bytes. */
+static double seconds_for(const char *element, size_t length)
+{
+    char *value = malloc(length + 1);
+    ck_assert_ptr_nonnull(value);
+    for (size_t i = 0; i < length; i++)
+        value[i] = element[i % strlen(element)];
+    value[length] = '\0';
+    double least = 1e9;
+    for (int i = 0; i < 5; i++) {
+        struct timespec from, to;
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &from);
+        ck_assert_uint_eq(choose(value), NEITHER);
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &to);
+        double took = (double)(to.tv_sec - from.tv_sec) +
+                      1e-9 * (double)(to.tv_nsec - from.tv_nsec);
+        least = took < least ? took : least;
+    }
+    free(value);
+    return least;
+}
+
+/* A value 16 times as long takes some 16 times as long; it would be 256 times where
+ * each element led to the end of the value. */
+START_TEST(the_time_grows_as_the_value)
+{
+    static const char *const elements[] = {"\"\\\";\",", "\";\",", ";\"\\\",",
+                                           "a/b;q=\"1,"};
+    enum { SHORT = 16 * 1024, TIMES = 16, MOST = 64 };
+    for (size_t i = 0; i < sizeof elements / sizeof *elements; i++) {
+        double first = seconds_for(elements[i], SHORT);
+        double second = seconds_for(elements[i], (size_t)SHORT * TIMES);
+        ck_assert_msg(second < MOST * first, "%s: %g s, then %g s", elements[i], first,
+                      second);
+    }
 }
 END_TEST
 
@@ -131,6 +180,7 @@ START_TEST(only_json_in_utf_8_is_json)
 }
 END_TEST
 
-TEST_PROGRAM("accept", the_best_quality_wins, no_more_than_four_offers_are_looked_at,
+TEST_PROGRAM("accept", the_best_quality_wins, the_time_grows_as_the_value,
+             no_more_than_four_offers_are_looked_at,
              without_an_accept_the_first_offer_is_taken, several_fields_count_as_one,
              prometheus_gets_openmetrics, only_json_in_utf_8_is_json)

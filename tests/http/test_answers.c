@@ -117,7 +117,9 @@ START_TEST(the_log_of_requests_knows_one_query)
         {GET("/metrics/requests"), "HTTP/1.1 200 "},
         {GET("/metrics/requests?"), "HTTP/1.1 200 "},
         {GET("/metrics/requests?limit=1"), "HTTP/1.1 200 "},
-        {GET("/metrics/requests?limit=65536"), "HTTP/1.1 200 "},
+        {GET("/metrics/requests?limit=1000"), "HTTP/1.1 200 "},
+        {GET("/metrics/requests?limit=1001"), "HTTP/1.1 400 "},
+        {GET("/metrics/requests?limit=65536"), "HTTP/1.1 400 "},
         {GET("/metrics/requests?limit=00001"), "HTTP/1.1 200 "},
         {GET("/metrics/requests?limit=000001"), "HTTP/1.1 400 "},
         {GET("/metrics/requests?limit="), "HTTP/1.1 400 "},
@@ -132,6 +134,35 @@ START_TEST(the_log_of_requests_knows_one_query)
     snprintf(request, sizeof request,
              "GET /metrics/requests?limit=1%0400d HTTP/1.1\r\nHost: a\r\n\r\n", 0);
     ASSERT_STARTS(ask(&f, request), "HTTP/1.1 400 ");
+    fixture_end(&f, false);
+}
+END_TEST
+
+static size_t count_of(const char *text, const char *part)
+{
+    size_t count = 0;
+    for (const char *at = text; (at = strstr(at, part)); at++)
+        count++;
+    return count;
+}
+
+/* However many are kept: it is written where other answers wait. */
+START_TEST(an_answer_has_the_newest_thousand_requests_at_most)
+{
+    static const char *const flags[] = {"--request-log-size", "4096", NULL};
+    fixture_start(&f, flags);
+    struct request_record record = {.route = "/livez", .method = "GET"};
+    for (unsigned i = 1; i <= 1500; i++) {
+        record.status = 10000 + i;
+        request_log_add(f.site.request_log, &record);
+    }
+    const char *answer = ask(&f, GET("/metrics/requests"));
+    ASSERT_STARTS(answer, "HTTP/1.1 200 ");
+    ck_assert_uint_eq(count_of(answer, "\"route\""), 1000);
+    ASSERT_HAS(answer, "\r\n\r\n{\"requests\":[{");
+    ASSERT_HAS(answer, "\"status\":11500,");
+    ASSERT_HAS(answer, "\"status\":10501,");
+    ASSERT_HAS_NOT(answer, "\"status\":10500,");
     fixture_end(&f, false);
 }
 END_TEST
@@ -221,6 +252,7 @@ TEST_PROGRAM("answers", what_a_call_ends_with_has_its_status,
              an_answer_may_be_in_pieces_or_be_there_at_once,
              before_it_is_ready_and_after_it_has_closed_it_says_so,
              the_log_of_requests_knows_one_query,
+             an_answer_has_the_newest_thousand_requests_at_most,
              a_body_that_outgrows_the_memory_that_is_left_is_refused,
              a_signal_to_reload_does_not_hurry_a_drain,
              a_second_stop_ends_the_waiting_for_answers)

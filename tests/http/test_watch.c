@@ -140,6 +140,93 @@ START_TEST(who_reads_slowly_is_not)
 }
 END_TEST
 
+/* Its timer counts whole seconds. */
+static void start_on_a_file(const char *const *times)
+{
+    static char bind[64];
+    snprintf(bind, sizeof bind, "unix:/tmp/attentiond-watch-%d.sock", (int)getpid());
+    const char *flags[16] = {"--bind", bind, "--write-timeout", "100ms"};
+    for (size_t i = 4; *times; i++)
+        flags[i] = *times++;
+    fixture_start(&f, flags);
+}
+
+/* threats 92, 98 */
+START_TEST(each_wait_on_a_socket_file_has_its_own_time)
+{
+    static const char *const times[] = {
+        "--header-timeout", "1500ms", "--body-timeout", "1500ms", "--idle-timeout",
+        "1500ms",           NULL};
+    static const struct {
+        const char *sent, *first, *last;
+    } cases[] = {
+        {LIVEZ, "HTTP/1.1 200 ", ""},
+        {JSON_REQUEST, "HTTP/1.1 200 ", ""},
+        {LIVEZ "GE", "HTTP/1.1 200 ", "HTTP/1.1 408 "},
+        {"GET /livez HTTP/1.1\r\nHost: a\r\n", NULL, "HTTP/1.1 408 "},
+        {JSON_7 "\r\n{", NULL, "HTTP/1.1 408 "},
+        {LIVEZ JSON_7 "\r\n{", "HTTP/1.1 200 ", "HTTP/1.1 408 "},
+    };
+    enum { COUNT = sizeof cases / sizeof *cases };
+    start_on_a_file(times);
+    int fds[COUNT];
+    int64_t begun = clock_now_ns();
+    for (size_t i = 0; i < COUNT; i++) {
+        fds[i] = client_open(&f);
+        client_send(fds[i], cases[i].sent);
+        if (cases[i].first)
+            ASSERT_STARTS(client_hear(fds[i]), cases[i].first);
+    }
+    for (size_t i = 0; i < COUNT; i++) {
+        const char *last = client_hear(fds[i]);
+        ck_assert_int_ge((clock_now_ns() - begun) / NS_PER_MS, 1400);
+        ck_assert_msg(*cases[i].last || !*last, "%zu: %s", i, last);
+        ASSERT_STARTS(last, cases[i].last);
+        ck_assert(*cases[i].last == '\0' || client_is_closed(fds[i]));
+        close(fds[i]);
+    }
+    ck_assert_double_eq(counted("\nattentiond_connections_cut_total "), COUNT);
+    ck_assert_double_eq(counted("\nattentiond_cancelled_total{stage=\"receive\"} "), 0);
+    fixture_end(&f, false);
+}
+END_TEST
+
+/* threat 93 */
+START_TEST(who_takes_nothing_of_its_answer_over_a_socket_file_is_cut)
+{
+    static const char *const times[] = {NULL};
+    start_on_a_file(times);
+    int fd = client_open(&f);
+    for (int i = 0; i < MANY; i++)
+        client_send(fd, "GET /openapi.yaml HTTP/1.1\r\nHost: a\r\n\r\n");
+    int64_t begun = clock_now_ns();
+    await(atomic_load(&f.site.connections) == 1);
+    await(atomic_load(&f.site.connections) == 0);
+    ck_assert_int_ge((clock_now_ns() - begun) / NS_PER_MS, 800);
+    close(fd);
+    ck_assert_double_eq(counted("\nattentiond_connections_cut_total "), 1);
+    ck_assert_double_eq(counted("\nattentiond_cancelled_total{stage=\"send\"} "), 1);
+    fixture_end(&f, false);
+}
+END_TEST
+
+START_TEST(what_takes_long_to_compute_is_answered_over_a_socket_file)
+{
+    static const char *const times[] = {NULL};
+    start_on_a_file(times);
+    int fd = client_open(&f);
+    for (int i = 0; i < 2; i++) {
+        atomic_store(&f.site.service->hold, true);
+        client_send(fd, JSON_REQUEST);
+        nanosleep(&(struct timespec){1, 300000000}, NULL);
+        atomic_store(&f.site.service->hold, false);
+        ASSERT_STARTS(client_hear(fd), "HTTP/1.1 200 ");
+    }
+    close(fd);
+    fixture_end(&f, false);
+}
+END_TEST
+
 /* threat 98 */
 START_TEST(a_connection_has_so_many_requests)
 {
@@ -491,6 +578,9 @@ TEST_PROGRAM(
     "watch", who_never_sends_a_byte_is_closed_at_the_header_deadline,
     a_request_line_in_pieces_is_answered_408, a_request_that_ends_too_early_is_given_up,
     who_takes_nothing_of_its_answer_is_cut, who_reads_slowly_is_not,
+    each_wait_on_a_socket_file_has_its_own_time,
+    who_takes_nothing_of_its_answer_over_a_socket_file_is_cut,
+    what_takes_long_to_compute_is_answered_over_a_socket_file,
     a_connection_has_so_many_requests, a_full_pool_is_said_before_the_body_is_kept,
     room_is_made_though_nobody_comes, what_rests_gives_way_when_there_is_no_room,
     a_body_that_does_not_come_gives_way, a_body_that_stalls_gives_up_scarce_memory,
