@@ -35,8 +35,9 @@ struct cell {
 };
 
 /* Each status that http/reply knows; 499: the client left before its answer. */
-static const unsigned codes[] = {200, 204, 400, 401, 403, 404, 405, 406, 408, 411, 413,
-                                 414, 415, 417, 422, 429, 431, 499, 500, 501, 503, 504};
+static const unsigned codes[] = {200, 204, 400, 401, 403, 404, 405, 406,
+                                 408, 411, 413, 414, 415, 417, 422, 429,
+                                 431, 499, 500, 501, 503, 504, 505};
 enum { CODE_COUNT = sizeof codes / sizeof *codes };
 
 static const enum error_code reasons[] = {

@@ -57,7 +57,7 @@ describe('from the start', () => {
 
   test('every route and code is there at 0', () => {
     for (const route of routes)
-      for (const code of [200, 400, 404, 405, 406, 408, 413, 415, 422, 500, 503, 504])
+      for (const code of [200, 400, 404, 405, 406, 408, 413, 415, 422, 500, 503, 504, 505])
         zero(`attentiond_requests_total{route="${route}",code="${code}"}`);
   });
 
