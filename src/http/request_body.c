@@ -9,14 +9,15 @@
 #include "http/reply.h"
 #include "service/clock.h"
 
-/* At least `wanted` bytes. What is announced need not come: there is room for twice of
- * what has. */
+/* At least `wanted` bytes. What is announced need not come: there is room for four
+ * times what has; twice where nothing is announced. */
 static bool grow(struct request *r, size_t wanted)
 {
     enum { FIRST_ROOM = 64 * 1024, FIRST_CHUNKS = 16 * 1024 };
-    size_t first = r->body_kind == BODY_OF_LENGTH ? FIRST_ROOM : FIRST_CHUNKS;
-    size_t room = size_most(wanted, r->body ? 2 * r->body_room : first);
-    room = size_least(room, r->body_most);
+    bool known = r->body_kind == BODY_OF_LENGTH;
+    size_t more = (known ? 4 : 2) * r->body_room;
+    size_t room = r->body ? more : known ? FIRST_ROOM : FIRST_CHUNKS;
+    room = size_least(size_most(wanted, room), r->body_most);
     char *body = arena_alloc(&r->call.arena, room, 1, &r->refusal);
     if (!body)
         return false;

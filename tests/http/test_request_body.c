@@ -212,7 +212,7 @@ START_TEST(a_body_takes_room_as_it_comes)
     client_send_bytes(fd, body, 1);
     await(spent() == (size_t)64 * KIB);
     client_send_bytes(fd, body, (size_t)65 * KIB);
-    await(spent() == (size_t)128 * KIB);
+    await(spent() == (size_t)256 * KIB);
     client_send_bytes(fd, body, (size_t)BODY - 66 * KIB - 2);
     await(spent() > (size_t)256 * KIB && spent() < BODY + 64);
     client_send_bytes(fd, body, (size_t)KIB + 1);
