@@ -228,7 +228,7 @@ static void hold_in_range(float *out, size_t n)
 static bool write_large_out(struct block *b, size_t h, const float *packed)
 {
     const struct attention *a = b->a;
-    bool large[BLOCK_MOST_ROWS], finite = true;
+    bool large[BLOCK_MOST_ROWS] = {false}, finite = true;
     bool mean = !(a->dropout.rate > 0); /* which makes the others larger */
     for (size_t i = 0; i < b->rows; i++) {
         struct bounds c = b->group_columns[i / TILE_ROWS];
