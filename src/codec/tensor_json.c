@@ -34,19 +34,29 @@ bool tensor_from_json(struct json_reader *r, const struct field *at,
                                     e);
 }
 
+/* What is read stands in `pool`, of leaves of one kind, its shape in `layout`. */
+static bool read_by_axis(struct json_reader *r, const struct field *at,
+                         const struct tensor_limit limit[TENSOR_MAX_RANK],
+                         enum tensor_leaf leaf, struct tensor_layout *layout,
+                         struct tensor_pool *pool, struct error *e)
+{
+    memcpy(layout->limit, limit, sizeof layout->limit);
+    tensor_pool_init(pool, r, leaf);
+    if (!read_either(r, at, layout, pool, e))
+        return false;
+    tensor_pool_trim(pool);
+    return true;
+}
+
 bool tensor_from_json_by_axis(struct json_reader *r, const struct field *at,
                               size_t min_rank, size_t max_rank,
                               const struct tensor_limit limit[TENSOR_MAX_RANK],
                               struct tensor *out, struct error *e)
 {
     struct tensor_layout layout = {.min_rank = min_rank, .max_rank = max_rank};
-    memcpy(layout.limit, limit, sizeof layout.limit);
-
     struct tensor_pool pool;
-    tensor_pool_init(&pool, r, LEAF_FLOAT);
-    if (!read_either(r, at, &layout, &pool, e))
+    if (!read_by_axis(r, at, limit, LEAF_FLOAT, &layout, &pool, e))
         return false;
-    tensor_pool_trim(&pool);
     *out = (struct tensor){.data = pool_floats(&pool), .rank = layout.rank};
     memcpy(out->extent, layout.extent, sizeof out->extent);
     return true;
@@ -58,13 +68,9 @@ bool tensor_wholes_from_json(struct json_reader *r, const struct field *at,
                              struct whole_tensor *out, struct error *e)
 {
     struct tensor_layout layout = {.min_rank = min_rank, .max_rank = max_rank};
-    memcpy(layout.limit, limit, sizeof layout.limit);
-
     struct tensor_pool pool;
-    tensor_pool_init(&pool, r, LEAF_WHOLE);
-    if (!read_either(r, at, &layout, &pool, e))
+    if (!read_by_axis(r, at, limit, LEAF_WHOLE, &layout, &pool, e))
         return false;
-    tensor_pool_trim(&pool);
     out->data = (const size_t *)(const void *)pool.data;
     out->rank = layout.rank;
     memcpy(out->extent, layout.extent, sizeof out->extent);

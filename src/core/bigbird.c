@@ -117,8 +117,8 @@ const struct key_pattern *key_pattern_bigbird(const struct attention *a,
                                               struct arena *arena, struct error *e)
 {
     size_t block = block_of(a, m), blocks = size_divided_up(a->S, block);
-    size_t random = size_least(m->random, blocks),
-           rows = size_divided_up(a->T, block) + 1;
+    size_t random = size_least(m->random, blocks);
+    size_t rows = size_divided_up(a->T, block) + 1;
     if (random > KEY_PATTERN_MOST_PICKS / rows) {
         error_set(e, ERROR_TOO_LARGE, "/method/random",
                   "is %zu, but may be %zu at most with %zu rows of blocks", m->random,
